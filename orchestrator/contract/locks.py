@@ -1,0 +1,106 @@
+"""Locks between processes that the operating system frees when their holder dies.
+
+The lock is on an open descriptor (``flock``, ``msvcrt`` on Windows), so a stale one cannot be left
+behind. What the file says about its holder is for people, and for an error message only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+class LockHeld(Exception):
+    """Somebody else holds the lock; ``holder`` is what they wrote about themselves, if anything."""
+
+    def __init__(self, path: Path, holder: dict[str, Any]) -> None:
+        super().__init__(f"{path} is held by {describe_holder(holder)}")
+        self.path = path
+        self.holder = holder
+
+
+def describe_holder(holder: dict[str, Any]) -> str:
+    """``process 4711 on nas since 2026-01-31T22:00:00Z``, or as much of it as is known."""
+    if "pid" not in holder:
+        return "another process"
+    return f"process {holder['pid']} on {holder.get('host', '?')} since {holder.get('since', '?')}"
+
+
+class ProcessLock:
+    """An exclusive lock on a file; use it as a context manager.
+
+    Raises on entering:
+        LockHeld: not free, and ``wait`` is False.
+    """
+
+    def __init__(self, path: Path, *, wait: bool = False) -> None:
+        self._path = path
+        self._wait = wait
+        self._descriptor = -1
+
+    def __enter__(self) -> ProcessLock:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _take(descriptor, wait=self._wait)
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 1, os.SEEK_SET)  # byte 0 is the one that Windows locks
+            os.write(descriptor, json.dumps(_about_self()).encode("ascii"))
+        except OSError as error:
+            os.close(descriptor)
+            raise LockHeld(self._path, read_holder(self._path)) from error
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._descriptor)
+
+
+def read_holder(path: Path) -> dict[str, Any]:
+    """What the last holder wrote about itself; empty when that cannot be read."""
+    with contextlib.suppress(OSError, ValueError):
+        holder = json.loads(path.read_bytes().lstrip(b"\0"))
+        if isinstance(holder, dict):
+            return holder
+    return {}
+
+
+def _about_self() -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(descriptor: int, *, wait: bool) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        while True:
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+                return
+            except OSError:
+                if not wait:
+                    raise
+                time.sleep(0.2)
+
+else:
+    import fcntl
+
+    def _take(descriptor: int, *, wait: bool) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -1,0 +1,92 @@
+"""``manifest.json``: the truth about one job, saved before anything it says is acknowledged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.contract.atomic import read_json, write_json
+from orchestrator.contract.exchange import StageWarning
+from orchestrator.contract.files import FileRecord
+from orchestrator.contract.job import Published
+from orchestrator.contract.paths import JobFolder
+from orchestrator.contract.records import from_json, to_json
+
+MANIFEST_VERSION = 1
+
+
+@dataclass(slots=True)
+class StageRecord:
+    """One stage in the manifest. ``status``: running, ran, reused or failed. Times in seconds."""
+
+    status: str
+    reason: str
+    key: str
+    attempt: str = ""
+    started: str = ""
+    seconds: float = 0.0
+    load_seconds: float = 0.0
+    run_seconds: float = 0.0
+    peak_rss_bytes: int | None = None
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] | None = None
+    device: str = ""
+    threads: int = 0
+    requested: Mapping[str, Any] = field(default_factory=dict)
+    tuning: Mapping[str, Any] = field(default_factory=dict)
+    outputs: tuple[FileRecord, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[StageWarning, ...] = ()
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A file about to be published: recorded before the library is touched."""
+
+    target: str
+    sha256: str
+    temporary: str
+
+
+@dataclass(slots=True)
+class Manifest:
+    """Mutable while the job runs; ``save`` makes it durable."""
+
+    version: int
+    job_id: str
+    run_id: str = ""
+    status: str = "running"
+    updated: str = ""
+    attempts: int = 0
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+    intents: tuple[Intent, ...] = ()
+    published: tuple[Published, ...] = ()
+    error: Mapping[str, Any] | None = None
+
+    def save(self, folder: JobFolder) -> None:
+        self.updated = utc_now()
+        write_json(folder.manifest, to_json(self))
+
+
+def utc_now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def open_manifest(folder: JobFolder, job_id: str) -> Manifest:
+    """The job's manifest as it was left, or a new one where there is none that can be read.
+
+    An unreadable record means "do it again": the artefacts know what is done.
+    """
+    return read_manifest(folder) or Manifest(MANIFEST_VERSION, job_id)
+
+
+def read_manifest(folder: JobFolder) -> Manifest | None:
+    try:
+        manifest = from_json(Manifest, read_json(folder.manifest))
+    except (OSError, ValueError):
+        return None
+    return manifest if manifest.version == MANIFEST_VERSION else None

@@ -1,0 +1,141 @@
+"""What a job will do, as a pure function: run or reuse each stage, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from orchestrator.contract.exchange import Clip
+from orchestrator.contract.job import Job, JobStage
+from orchestrator.contract.keys import stage_key
+
+MEDIA = "media"
+
+
+class Action(StrEnum):
+    RUN = "run"
+    REUSE = "reuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    stage: JobStage
+    key: str
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the user asked for beyond "what is missing": see ``run-pipeline --help``."""
+
+    only: tuple[str, ...] = ()
+    start_from: str | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store has of a stage's artefact: the outputs at hand and those dropped since."""
+
+    present: frozenset[str]
+    dropped: frozenset[str] = frozenset()
+
+
+def requested_settings(stage: JobStage, language: str | None, clip: Clip | None) -> dict[str, Any]:
+    """The settings that change the stage's result, the job-level ones it uses among them."""
+    asked: dict[str, Any] = dict(stage.requested)
+    if "language" in stage.uses:
+        asked["language"] = language
+    if "clip" in stage.uses:
+        asked["clip"] = [clip.start, clip.end] if clip else None
+    return asked
+
+
+def stage_keys(job: Job) -> dict[str, str]:
+    """The key of every stage's artefact, in the order of the job's stages."""
+    made_by: dict[str, str] = {MEDIA: job.source.fingerprint}
+    keys: dict[str, str] = {}
+    for stage in job.stages:
+        keys[stage.name] = stage_key(
+            stage.name,
+            stage.version,
+            requested_settings(stage, job.language, job.clip),
+            stage.model.key if stage.model else None,
+            {name: made_by[name] for name in stage.inputs},
+        )
+        for output in stage.outputs:
+            made_by[output.name] = f"{keys[stage.name]}/{output.name}"
+    return keys
+
+
+def plan(
+    stages: Sequence[JobStage],
+    keys: Mapping[str, str],
+    stored: Mapping[str, Stored],
+    selection: Selection = Selection(),
+) -> tuple[Step, ...]:
+    """Decide for each stage, given what the store has (a stage that is absent is not in it).
+
+    A dropped output counts as valid until a stage that must run needs it; then the stage that made
+    it runs again. Stages outside ``selection.only`` run only where a selected one needs them.
+    """
+    names = [stage.name for stage in stages]
+    targets = selection.only or names
+    forced = _forced(names, targets, selection)
+    runs: dict[str, str] = {}
+    needed: dict[str, str] = {}
+    for stage in reversed(stages):
+        reason = _reason_to_run(stage, stage.name in targets, forced, stored, needed)
+        if reason:
+            runs[stage.name] = reason
+            needed.update(dict.fromkeys(stage.inputs, stage.name))
+    return tuple(
+        Step(stage, keys[stage.name], Action.RUN, runs[stage.name])
+        if stage.name in runs
+        else Step(stage, keys[stage.name], Action.REUSE, _reason_to_reuse(stage, stored, targets))
+        for stage in stages
+        if stage.name in runs or stage.name in stored
+    )
+
+
+def _forced(
+    names: Sequence[str], targets: Collection[str], selection: Selection
+) -> Mapping[str, str]:
+    if selection.start_from is not None:
+        first = names.index(selection.start_from)
+        return dict.fromkeys(names[first:], f"asked for with --from {selection.start_from}")
+    if selection.force:
+        return dict.fromkeys(targets, "asked for with --force")
+    return {}
+
+
+def _reason_to_run(
+    stage: JobStage,
+    target: bool,
+    forced: Mapping[str, str],
+    stored: Mapping[str, Stored],
+    needed: Mapping[str, str],
+) -> str | None:
+    has = stored.get(stage.name)
+    if target and stage.name in forced:
+        return forced[stage.name]
+    if has is None and target:
+        return "not done yet with these settings"
+    for output in stage.outputs:
+        if output.name in needed and (has is None or output.name not in has.present):
+            what = "was dropped to save space" if has else "is not there"
+            return f"{needed[output.name]} needs {output.file}, which {what}"
+    return None
+
+
+def _reason_to_reuse(
+    stage: JobStage, stored: Mapping[str, Stored], targets: Collection[str]
+) -> str:
+    if stage.name not in targets:
+        return "not asked for"
+    if stored[stage.name].dropped:
+        return "done before; its large files were dropped and are not needed"
+    return "done before with the same settings"

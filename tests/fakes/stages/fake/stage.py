@@ -1,0 +1,135 @@
+"""A stage without a model: it does its little work, or what its setting ``fault`` says."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from orchestrator.contract.errors import fail
+from orchestrator.contract.exchange import StageOutcome
+
+CUE = "1\n00:00:00,000 --> 00:00:01,000\nHello from {name}\n"
+
+
+def load(settings):
+    return None
+
+
+def run(request, model, report):
+    fault = request.settings["fault"]
+    report.progress(0.5, 1.0)
+    words = request.output("words")
+    words.write_text(CUE.format(name=Path(request.media).name.encode("utf-8", "replace")))
+    request.output("bulk").write_bytes(b"\0" * 4096)
+    simulate = FAULTS.get(fault)
+    if simulate is not None:
+        simulate(request, report)
+    report.progress(1.0, 1.0)
+    facts = {"language": "en", "audio_seconds": 1.0}
+    if fault == "no_speech":
+        facts["cues"] = 0
+    return StageOutcome(facts=facts, metrics={"lines": 1.0})
+
+
+def raises(request, report):
+    raise ValueError("the stage has a bug")
+
+
+def fails(request, report):
+    raise fail("bad_media", f"{request.media} is not to our taste", "Give it something else.")
+
+
+def dies(request, report):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hangs(request, report):
+    """Deaf to a cancel, but alive."""
+    while True:
+        report.progress(0.5, 1.0)
+        time.sleep(0.05)
+
+
+def silent(request, report):
+    """No progress at all."""
+    while True:
+        time.sleep(0.05)
+
+
+def noisy_stdout(request, report):
+    print("a stray line that is no message")
+    print('{"v": 1, "type": "finished", "ok": true}')
+    os.write(1, b"\xff\xfe not even text")
+    subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
+
+
+def reads_stdin(request, report):
+    assert sys.stdin.read() == ""
+
+
+def lies_about_output(request, report):
+    """Change an output after it was measured."""
+    import atexit
+
+    words = request.output("words")
+    atexit.register(lambda: words.write_text("something else"))
+
+
+def misses_output(request, report):
+    request.output("bulk").unlink()
+
+
+def bad_json(request, report):
+    Path(request.outputs_dir).with_name("result.json").write_text('{"version": 1, "ok"')
+    os._exit(0)
+
+
+def crashes_at_exit(request, report):
+    import atexit
+
+    atexit.register(os.kill, os.getpid(), signal.SIGKILL)
+
+
+def out_of_memory(request, report):
+    raise MemoryError("cannot allocate 4.0 GiB")
+
+
+def leaves_grandchild(request, report):
+    """A child in a session of its own, deaf to SIGTERM, that would outlive everything."""
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    Path(request.settings["gate"]).write_text(str(child.pid))
+    hangs(request, report)
+
+
+def waits(request, report):
+    """Say that it is there, then wait until the gate is opened (or it is told to stop)."""
+    gate = Path(request.settings["gate"])
+    gate.with_name(f"{gate.name}.{os.getpid()}.waiting").touch()
+    while not gate.exists():
+        report.check_cancelled()
+        report.progress(0.5, 1.0)
+        time.sleep(0.02)
+
+
+FAULTS = {
+    function.__name__: function
+    for function in (
+        raises,
+        fails,
+        dies,
+        hangs,
+        silent,
+        noisy_stdout,
+        reads_stdin,
+        lies_about_output,
+        misses_output,
+        bad_json,
+        crashes_at_exit,
+        out_of_memory,
+        leaves_grandchild,
+        waits,
+    )
+}

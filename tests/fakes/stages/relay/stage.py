@@ -1,0 +1,14 @@
+"""A second stage, to see what is handed from one to the next."""
+
+from orchestrator.contract.exchange import StageOutcome
+
+
+def load(settings):
+    return settings["greeting"]
+
+
+def run(request, model, report):
+    assert request.input("bulk").stat().st_size == 4096
+    words = request.input("words").read_text()
+    request.output("copy").write_text(f"{model} {request.facts['language']}\n{words}")
+    return StageOutcome()
