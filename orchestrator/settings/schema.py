@@ -1,0 +1,201 @@
+"""The settings a user may write: every top-level key, its type, range and default."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+)
+
+from orchestrator.catalogue import Catalogue, order
+from orchestrator.catalogue.suggest import unknown
+from orchestrator.contract.errors import Failure
+from orchestrator.contract.languages import normalise
+
+DEFAULT_WORKFLOWS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "subtitle-gen": ("demux", "asr", "subtitles"),
+        "transcribe": ("demux", "asr", "transcript"),
+    }
+)
+
+DEFAULT_EXTENSIONS = (
+    *("mkv", "mp4", "m4v", "mov", "avi", "webm", "ts", "m2ts", "mpg", "mpeg", "wmv", "flv"),
+    *("ogv", "3gp", "mp3", "m4a", "m4b", "aac", "flac", "wav", "ogg", "oga", "opus", "wma"),
+)
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_PROFILE = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_BACKEND = re.compile(r"auto|cpu|xpu|cu\d{2,3}|rocm\d+(\.\d+)*")
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+def _listed(value: object) -> object:
+    """Strict pydantic takes no list for a tuple; a file or a command line gives only lists."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _language(value: object) -> object:
+    """``auto`` is no language at all."""
+    return None if isinstance(value, str) and value.casefold() == "auto" else value
+
+
+def _language_code(value: str) -> str:
+    code = normalise(value)
+    if code is None:
+        raise ValueError(
+            f"{value!r} is not a language; use auto, a code such as en or deu, or an English name"
+        )
+    return code
+
+
+def _workflow_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"{value!r} must be lower-case words joined by hyphens")
+    return value
+
+
+def _runnable(stages: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """The default workflows are ours to keep right; one that a user wrote is checked here."""
+    catalogue = _catalogue(info)
+    if catalogue is not None and stages not in DEFAULT_WORKFLOWS.values():
+        try:
+            order(stages, catalogue)
+        except Failure as failure:
+            raise ValueError(f"{failure.info.message}. {failure.info.hint}") from failure
+    return stages
+
+
+def _published(value: str, info: ValidationInfo) -> str:
+    catalogue = _catalogue(info)
+    known = catalogue.published() if catalogue is not None else frozenset({value})
+    if value not in known:
+        raise ValueError(unknown(value, known, "format"))
+    return value
+
+
+def _catalogue(info: ValidationInfo) -> Catalogue | None:
+    """The catalogue to check names against; none where a test makes settings by hand."""
+    return info.context
+
+
+def _pattern(value: str) -> str:
+    """Gitignore patterns, as ``pathspec`` reads them."""
+    from pathspec import GitIgnoreSpec  # 20 ms, wanted only where patterns are given
+
+    try:
+        GitIgnoreSpec.from_lines([value])
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not a gitignore pattern") from error
+    return value
+
+
+def _extension(value: str) -> str:
+    bare = value.removeprefix("*").removeprefix(".").lower()
+    if not bare or not bare.isalnum():
+        raise ValueError(f"{value!r} is not a file extension; write it like mkv")
+    return bare
+
+
+def _matching(pattern: re.Pattern[str], allowed: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(f"must be {allowed}, got {value!r}")
+        return value
+
+    return AfterValidator(check)
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Seconds = Annotated[float, Field(ge=0)]
+Frozen = AfterValidator(MappingProxyType)
+Workflows = Annotated[
+    Mapping[
+        Annotated[str, AfterValidator(_workflow_name)],
+        Annotated[Texts, AfterValidator(_runnable)],
+    ],
+    Frozen,
+    PlainSerializer(dict),
+]
+StageValues = Mapping[str, Mapping[str, Any]]
+
+
+def plain(stages: StageValues) -> dict[str, dict[str, Any]]:
+    """``stages`` as dictionaries that JSON can write."""
+    return {stage: dict(values) for stage, values in stages.items()}
+
+
+class Settings(BaseModel):
+    """All settings. ``stages`` holds each stage's settings by the names in its ``stage.json``.
+
+    ``language`` is an ISO 639-1 code, or None for "find out".
+    Percentages of 0 switch their threshold off. Durations are seconds.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    workflows: Workflows = Field(default_factory=lambda: DEFAULT_WORKFLOWS)
+    workflow: str = "subtitle-gen"
+    language: Annotated[
+        Annotated[str, AfterValidator(_language_code)] | None, BeforeValidator(_language)
+    ] = None
+    formats: Annotated[
+        tuple[Annotated[str, AfterValidator(_published)], ...],
+        BeforeValidator(_listed),
+        Field(min_length=1),
+    ] = ("srt",)
+    input_dir: Path | None = None
+    output_dir: Path | None = None
+    include: Annotated[
+        tuple[Annotated[str, AfterValidator(_pattern)], ...], BeforeValidator(_listed)
+    ] = ()
+    exclude: Annotated[
+        tuple[Annotated[str, AfterValidator(_pattern)], ...], BeforeValidator(_listed)
+    ] = ()
+    extensions: Annotated[
+        tuple[Annotated[str, AfterValidator(_extension)], ...],
+        BeforeValidator(_listed),
+        Field(min_length=1),
+    ] = DEFAULT_EXTENSIONS
+    follow_symlinks: bool = True
+    settle_seconds: Seconds = 5.0
+    max_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    cpu_threshold: Percent = 85.0
+    memory_threshold: Percent = 90.0
+    vram_threshold: Percent = 90.0
+    throttle_delay: Annotated[float, Field(gt=0)] = 5.0
+    drain_seconds: Seconds = 30.0
+    work_dir: Path | None = None
+    stage_paths: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = ()
+    keep: Literal["small", "all"] = "small"
+    torch_backend: Annotated[str, _matching(_BACKEND, "auto, cpu, xpu, cu128 or rocm6.4")] = "auto"
+    environment_profile: Annotated[
+        str, _matching(_PROFILE, "the name of a folder, a-z 0-9 . _ -")
+    ] = "default"
+    device: Annotated[str, _matching(_DEVICE, "auto, cpu, cuda or cuda:1")] = "auto"
+    allow_downloads: bool = True
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    stages: Annotated[StageValues, Frozen, PlainSerializer(plain)] = Field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+    @field_validator("workflow")
+    @classmethod
+    def _known_workflow(cls, value: str, info: ValidationInfo) -> str:
+        known = info.data.get("workflows")
+        if known is not None and value not in known:
+            raise ValueError(unknown(value, known, "workflow"))
+        return value
