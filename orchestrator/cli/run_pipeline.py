@@ -1,0 +1,179 @@
+"""``run-pipeline``: run a prepared job by itself, look at jobs, free what they left."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.cli.job_view import JobView, print_job, print_jobs
+from orchestrator.contract.errors import ErrorInfo, ExitCode, Failure, exit_code_of, fail
+from orchestrator.contract.job import Job, JobResult, read_job, read_job_result
+from orchestrator.contract.paths import JobFolder, WorkFolder
+from orchestrator.jobs import LATEST, find_job
+from orchestrator.launcher import JobCommand, Orders, job_argv, run_job_process
+from orchestrator.retention import choose, free, freeable
+from orchestrator.settings import load_settings, work_folder
+from orchestrator.terminal import print_failure, printable
+
+_DAY = 86400.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the first word says: run (the default), status or clean."""
+    given = _parser().parse_args(arguments)
+    try:
+        work = _work(given)
+        if given.action == "status":
+            return _status(given, work)
+        if given.action == "clean":
+            return _clean(given, work)
+        return _run(given, work)
+    except Failure as failure:
+        print_failure(failure.info, sys.stderr)
+        return exit_code_of(failure.info)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run-pipeline",
+        description="Run a job that prepare-job made. Stages that are done are not done again.",
+    )
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=["run", "status", "clean"],
+        default="run",
+        help="run a job; show one job's stages (or, without --job, all jobs); free disk space",
+    )
+    parser.add_argument("--job", metavar="ID|FOLDER|latest", help="which job (run: latest)")
+    parser.add_argument(
+        "--stages", default="", metavar="LIST", help="only these stages, and what they need"
+    )
+    parser.add_argument("--from", dest="start", metavar="STAGE", help="again from this stage on")
+    parser.add_argument("--force", action="store_true", help="again, also where done before")
+    parser.add_argument("--work-dir", type=Path, metavar="DIR")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings file to use")
+    cleaning = parser.add_argument_group("clean")
+    cleaning.add_argument(
+        "--older-than", type=float, default=30.0, metavar="DAYS", help="default: 30"
+    )
+    cleaning.add_argument(
+        "--max-gb", type=float, metavar="GB", help="and the oldest, until so much is left"
+    )
+    cleaning.add_argument("--dry-run", action="store_true", help="say only how much it would be")
+    return parser
+
+
+def _work(given: argparse.Namespace) -> WorkFolder:
+    cli = {"work_dir": str(given.work_dir)} if given.work_dir else {}
+    loaded = load_settings(cli=cli, environ=os.environ, config_path=given.config)
+    return WorkFolder(work_folder(loaded.settings).absolute())
+
+
+def _run(given: argparse.Namespace, work: WorkFolder) -> int:
+    import trio
+
+    folder = find_job(work, given.job or LATEST)
+    job = read_job(folder)
+    selection = _selection(given, job)
+    run_id = f"by-hand-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}"
+    command = JobCommand(job_argv(folder.root, selection), job.id, run_id, folder.log)
+    with JobView(job) as view:
+        code = trio.run(_supervise, command, view)
+    result = read_job_result(folder)
+    if result is None or result.run_id != run_id:
+        if view.error is not None:
+            raise Failure(ErrorInfo.from_json(view.error))
+        if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+            return code
+        raise fail("job_died", f"job {job.id} left no result", f"See {folder.log}; run it again.")
+    return _conclude(result, folder, code)
+
+
+def _conclude(result: JobResult, folder: JobFolder, code: int) -> int:
+    for account in result.stages:
+        print(f"{account.name:12} {account.status:8} {account.seconds:7.1f} s  {account.reason}")
+    for warning in result.warnings:
+        print(f"warning: {printable(warning.message)} ({warning.code})")
+    for published in result.published:
+        print(f"wrote {printable(published.path)}")
+    if result.status == "interrupted":
+        print("Stopped. Run it again to go on.")
+        return code or ExitCode.RESUMABLE
+    if result.error is not None:
+        print_failure(ErrorInfo.from_json(result.error), sys.stderr)
+        return ExitCode.SOME_FAILED
+    print(
+        f"done in {result.seconds:.1f} s; everything about it is in {printable(str(folder.root))}"
+    )
+    return ExitCode.OK
+
+
+async def _supervise(command: JobCommand, view: JobView) -> int:
+    """Run the job; the first signal lets the stage end, the second stops it at once."""
+    import trio
+
+    orders = Orders()
+    stopped = 0
+    with trio.CancelScope() as everything:
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                nonlocal stopped
+                with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                    async for number in signals:
+                        if stopped:
+                            everything.cancel()
+                        stopped = 128 + number
+                        orders.draining.set()
+
+            nursery.start_soon(watch)
+            await run_job_process(command, view.handle, orders)
+            nursery.cancel_scope.cancel()
+    return stopped
+
+
+def _selection(given: argparse.Namespace, job: Job) -> str | None:
+    names = [stage.name for stage in job.stages]
+    only = [name.strip() for name in given.stages.split(",") if name.strip()]
+    for name in (*only, *([given.start] if given.start else [])):
+        if name not in names:
+            raise fail(
+                "usage", f"job {job.id} has no stage {name!r}", f"Its stages: {', '.join(names)}."
+            )
+    if not only and not given.start and not given.force:
+        return None
+    return json.dumps({"only": only, "start_from": given.start, "force": given.force})
+
+
+def _status(given: argparse.Namespace, work: WorkFolder) -> int:
+    if given.job:
+        folder = find_job(work, given.job)
+        print_job(folder, read_job(folder))
+    else:
+        print_jobs(work)
+    return ExitCode.OK
+
+
+def _clean(given: argparse.Namespace, work: WorkFolder) -> int:
+    max_bytes = None if given.max_gb is None else int(given.max_gb * 1e9)
+    chosen = choose(freeable(work), time.time(), given.older_than * _DAY, max_bytes)
+    if given.dry_run:
+        count, size = len(chosen), sum(one.size for one in chosen)
+        print(f"{count} folders with {size / 1e6:.1f} MB would be freed")
+    else:
+        count, size = free(chosen)
+        print(f"freed {count} folders with {size / 1e6:.1f} MB")
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

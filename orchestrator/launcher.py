@@ -1,0 +1,217 @@
+"""Start a job process, talk with it, and make sure that nothing of it is left behind.
+
+The one place that starts jobs: ``run-pipeline`` and the batch coordinator both come through here.
+The job gets a session of its own; its stages share it, so one signal reaches them all. What left
+that session is found by the mark that every process of the job carries in its environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import trio
+
+from orchestrator.contract.channel import LineSplitter
+from orchestrator.contract.errors import ExitCode
+from orchestrator.contract.messages import (
+    Cancel,
+    Drain,
+    Message,
+    UnknownVersion,
+    decode,
+    encode,
+)
+
+RUN_VARIABLE = "BATCH_SUBTITLES_RUN_ID"
+JOB_VARIABLE = "BATCH_SUBTITLES_JOB"
+
+# After the job closed its pipe it has nothing left to do but exit.
+EXIT_SECONDS = 10.0
+
+# How long killed processes may take to be gone; one that waits for a dead disk takes longer.
+_SWEEP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobCommand:
+    """How to start one job. ``log`` takes what it and its libraries print."""
+
+    argv: Sequence[str]
+    job_id: str
+    run_id: str
+    log: Path
+
+
+class Orders:
+    """Orders to all jobs of a run, at any time: drain, then cancel."""
+
+    def __init__(self, cancel_seconds: float = 5.0) -> None:
+        self.draining = trio.Event()
+        self.cancelling = trio.Event()
+        self.cancel_seconds = cancel_seconds
+
+
+def job_argv(folder: Path, selection: str | None = None) -> list[str]:
+    """Command line of a job process. ``-P``: the current folder must not be on its path."""
+    argv = [sys.executable, "-P", "-X", "utf8", "-m", "orchestrator", "run", str(folder)]
+    return argv if selection is None else [*argv, selection]
+
+
+def job_environment(base: Mapping[str, str], command: JobCommand) -> dict[str, str]:
+    environment = {name: value for name, value in base.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment[RUN_VARIABLE] = command.run_id
+    environment[JOB_VARIABLE] = command.job_id
+    return environment
+
+
+async def run_job_process(
+    command: JobCommand, handle: Callable[[Message], Message | None], orders: Orders
+) -> int:
+    """Run a job to its end and return its exit status (negative: the signal that killed it).
+
+    Each message goes to ``handle``; what it returns is sent back to the job. When this is
+    cancelled, or the job outstays ``orders``, the whole tree is killed before it returns.
+
+    Raises:
+        OSError: the process could not be started.
+    """
+    with command.log.open("ab") as log:
+        process = await trio.lowlevel.open_process(
+            list(command.argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=job_environment(os.environ, command),
+            start_new_session=sys.platform != "win32",
+        )
+    speak = _Speaker(process, command.run_id)
+    try:
+        with trio.CancelScope() as patience:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_forward, speak, orders, patience)
+                await _listen(process, handle, speak)
+                nursery.cancel_scope.cancel()
+        if not patience.cancelled_caught:
+            with trio.move_on_after(EXIT_SECONDS):
+                await process.wait()
+    finally:
+        # A job that succeeded has seen its stages end well. After any other end, a stage that
+        # crashed or was stopped may have left children of its own.
+        if process.returncode != ExitCode.OK:
+            with trio.CancelScope(shield=True):
+                await _kill_tree(process, command)
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with trio.CancelScope(shield=True), contextlib.suppress(trio.BrokenResourceError):
+                await trio.aclose_forcefully(pipe)
+    assert process.returncode is not None
+    return process.returncode
+
+
+class _Speaker:
+    """Sends to the job, one message at a time: trio refuses two tasks on one pipe."""
+
+    def __init__(self, process: trio.Process, run_id: str) -> None:
+        assert process.stdin is not None
+        self._stdin = process.stdin
+        self._run_id = run_id
+        self._lock = trio.Lock()
+
+    async def send(self, message: Message) -> None:
+        async with self._lock:
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._stdin.send_all(encode(message, self._run_id))
+
+
+async def _listen(
+    process: trio.Process, handle: Callable[[Message], Message | None], speak: _Speaker
+) -> None:
+    assert process.stdout is not None
+    splitter = LineSplitter()
+    while True:
+        try:
+            data = await process.stdout.receive_some(65536)
+        except trio.BrokenResourceError:
+            data = b""
+        for line in splitter.feed(bytes(data)):
+            message = _decode(line)
+            reply = handle(message) if message is not None else None
+            if reply is not None:
+                await speak.send(reply)
+        if not data:
+            return
+
+
+def _decode(line: bytes) -> Message | None:
+    try:
+        return decode(line)
+    except UnknownVersion:
+        # The job was started by this very program; it will leave no result that can be read,
+        # and that is reported.
+        return None
+
+
+async def _forward(speak: _Speaker, orders: Orders, patience: trio.CancelScope) -> None:
+    """Pass orders on; a job that does not follow a cancel in time loses our patience."""
+    async with trio.open_nursery() as nursery:
+
+        async def drain() -> None:
+            await orders.draining.wait()
+            await speak.send(Drain())
+
+        nursery.start_soon(drain)
+        await orders.cancelling.wait()
+        with trio.move_on_after(orders.cancel_seconds):
+            await speak.send(Cancel())
+            await trio.sleep_forever()
+        patience.cancel()
+
+
+async def _kill_tree(process: trio.Process, command: JobCommand) -> None:
+    """Kill the job, its session, and whatever carries its mark; returns when they are dead."""
+    if process.returncode is None:
+        if sys.platform != "win32":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    await trio.to_thread.run_sync(kill_marked, command.job_id, command.run_id)
+
+
+def kill_marked(job_id: str, run_id: str | None = None) -> int:
+    """Kill every process of this user that carries the job's mark; returns how many there were.
+
+    This finds a grandchild that made a session of its own, which no process group reaches. Job ids
+    are unique within one work folder: ``run_id`` spares the jobs of another. It looks again until
+    none is left, so what a dying process started meanwhile does not escape.
+    """
+    marks = (
+        {JOB_VARIABLE: job_id} if run_id is None else {JOB_VARIABLE: job_id, RUN_VARIABLE: run_id}
+    )
+    killed: set[int] = set()
+    give_up = time.monotonic() + _SWEEP_SECONDS
+    while found := [process for process in psutil.process_iter() if _carries(process, marks)]:
+        for process in found:
+            with contextlib.suppress(psutil.Error, OSError):
+                process.kill()
+                killed.add(process.pid)
+        if time.monotonic() > give_up:
+            break
+        time.sleep(0.01)
+    return len(killed)
+
+
+def _carries(process: psutil.Process, marks: Mapping[str, str]) -> bool:
+    with contextlib.suppress(psutil.Error, OSError):
+        return process.pid != os.getpid() and marks.items() <= process.environ().items()
+    return False
