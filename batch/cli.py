@@ -1,0 +1,142 @@
+"""``batch-subtitles``: subtitles for every file of a folder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.contract.errors import ExitCode, Failure, exit_code_of
+from orchestrator.settings import LoadedSettings, load_settings, parse_assignments
+from orchestrator.terminal import print_failure
+
+_SETTING_FLAGS = (
+    ("--input-dir", "input_dir", "DIR", "the library (or give it without a flag)"),
+    ("--output-dir", "output_dir", "DIR", "where subtitles go, in the library's structure"),
+    ("--work-dir", "work_dir", "DIR", "state, environments and models; on a local disk"),
+    ("--max-workers", "max_workers", "N", "files worked on at one moment"),
+    ("--language", "language", "CODE", "language of the speech, e.g. en; auto finds out"),
+    ("--workflow", "workflow", "NAME", "subtitle-gen or transcribe, or one of your own"),
+    ("--formats", "formats", "LIST", "subtitle files to publish, e.g. srt,vtt"),
+    ("--model", "stages.asr.model", "NAME", "Whisper model, or a folder that holds one"),
+    ("--batch-size", "stages.asr.batch_size", "N", "audio windows decoded at once"),
+    ("--compute-type", "stages.asr.compute_type", "TYPE", "int8, float16, float32, ..."),
+    ("--device", "device", "NAME", "cpu, cuda or cuda:1"),
+    ("--include", "include", "LIST", "only files that match, e.g. 'Series/**,*.mkv'"),
+    ("--exclude", "exclude", "LIST", "not the files that match"),
+    ("--log-level", "log_level", "LEVEL", "debug, info, warning or error"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says beyond settings."""
+
+    loaded: LoadedSettings
+    dry_run: bool
+    json: bool
+    limit: int | None
+    stages: tuple[str, ...]
+    resume: bool
+    retry_failed: bool
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the batch; returns the exit code (``docs/troubleshooting.md`` lists them)."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        options = _options(given)
+        from batch.session import run_session  # the heavy imports, once the settings are right
+
+        return run_session(options)
+    except Failure as failure:
+        print_failure(failure.info, sys.stderr)
+        return exit_code_of(failure.info)
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="batch-subtitles",
+        description="Make subtitles for every film, series, lecture and recording in a folder.",
+        epilog="Run it again at any time: it goes on where it was. Every setting is explained in "
+        "config.yaml and docs/settings.md.",
+    )
+    parser.add_argument("input", nargs="?", metavar="FOLDER", help="the library, or one file")
+    for flag, key, metavar, text in _SETTING_FLAGS:
+        parser.add_argument(flag, dest=key, metavar=metavar, help=text)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings file to use")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other setting, e.g. stages.subtitles.max_line_width=37",
+    )
+    parser.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="skip what earlier runs finished (the default)",
+    )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="try files again that failed for good"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and why")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="work on at most N files")
+    parser.add_argument(
+        "--stages", type=_names, default=(), metavar="LIST", help="only these, e.g. demux,asr"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
+    parser.add_argument(
+        "--default-input-dir",
+        type=Path,
+        metavar="DIR",
+        help="used where no input folder is set (run_batch names its samples here)",
+    )
+    return parser
+
+
+def _options(given: argparse.Namespace) -> Options:
+    values = vars(given)
+    cli = parse_assignments(given.set)
+    cli.update({key: values[key] for _, key, _, _ in _SETTING_FLAGS if values[key] is not None})
+    if given.input is not None:
+        cli["input_dir"] = given.input
+    loaded = _load(given, cli)
+    if loaded.settings.input_dir is None and given.default_input_dir is not None:
+        loaded = _load(given, {**cli, "input_dir": str(given.default_input_dir)})
+    return Options(
+        loaded=loaded,
+        dry_run=given.dry_run,
+        json=given.json,
+        limit=given.limit,
+        stages=given.stages,
+        resume=given.resume,
+        retry_failed=given.retry_failed,
+    )
+
+
+def _load(given: argparse.Namespace, cli: dict[str, object]) -> LoadedSettings:
+    return load_settings(cli=cli, environ=os.environ, config_path=given.config)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

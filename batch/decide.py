@@ -1,0 +1,266 @@
+"""What to do with one file, and why: pure decisions, each with a reason code.
+
+The order of the questions: is it finished, can it be worked on, is it still being written, has it
+a subtitle already, is the name free. What costs more is asked later, and the probe last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from batch.coverage import Subtitle, covering, embedded_subtitles, sidecar_subtitles
+from batch.discover import is_settled
+from batch.folder_view import FolderView
+from batch.listing import MediaFile
+from batch.ownership import Ownership
+from batch.state import DONE, FAILED, FileRecord
+from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
+from orchestrator.contract.media import ProbeResult, choose_audio
+from orchestrator.contract.naming import TEXT_SUBTITLE_EXTENSIONS, media_stem, sidecar_name
+
+
+class Reason(StrEnum):
+    """Why a file is skipped, or worked on. ``EXCLUDED`` and below come from discovery."""
+
+    ALREADY_DONE = "already_done"
+    FAILED_BEFORE = "failed_before"
+    SUBTITLE_EXISTS = "subtitle_exists"
+    NAME_TAKEN = "name_taken"
+    SAME_NAME = "same_name"
+    STILL_GROWING = "still_growing"
+    EXCLUDED = "excluded"
+    PARTIAL = "partial"
+    MARKED = "marked"
+    NEW = "new"
+    CHANGED = "changed"
+    SETTINGS_CHANGED = "settings_changed"
+    OUTPUTS_MISSING = "outputs_missing"
+    INTERRUPTED = "interrupted"
+    RETRY = "retry"
+    NOT_RESUMED = "not_resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the user wants of this run.
+
+    ``languages`` are the possible languages of the speech (ISO 639-1; empty: found out per file),
+    ``extensions`` the sidecars that each file is to get.
+    """
+
+    settings_key: str
+    extensions: tuple[str, ...]
+    languages: tuple[str, ...] = ()
+    settle_seconds: float = 0.0
+    resume: bool = True
+    retry_failed: bool = False
+
+    @property
+    def makes_subtitles(self) -> bool:
+        return not TEXT_SUBTITLE_EXTENSIONS.isdisjoint(self.extensions)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Nothing is to be done. With ``restamp`` only the file's time stamp is to be recorded."""
+
+    reason: Reason
+    detail: str = ""
+    restamp: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A job is to be made. ``language`` is that of the speech where it is known beforehand.
+
+    ``owned`` maps names in the target folder to the SHA-256 of the files there that are ours and
+    may be replaced.
+    """
+
+    reason: Reason
+    language: str | None = None
+    owned: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsProbe:
+    """The file must be looked into; decide again with the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The file is still being written to: decide again, with a fresh stat, after a while."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The file cannot be worked on."""
+
+    error: ErrorInfo
+
+
+Decision = Skip | Work | NeedsProbe | Deferred | Failed
+
+_ALREADY_DONE = Skip(Reason.ALREADY_DONE, "finished by an earlier run with these settings")
+_SAME_CONTENT = Skip(_ALREADY_DONE.reason, _ALREADY_DONE.detail, restamp=True)
+_NEEDS_PROBE = NeedsProbe()
+_UNKNOWN_LANGUAGE = (
+    "; the language of the speech is not known beforehand: give --language to decide otherwise"
+)
+
+
+def decide(
+    item: MediaFile, view: FolderView, policy: Policy, now_ns: int, probe: ProbeResult | None = None
+) -> Decision:
+    """Decide about ``item`` of the folder ``view``; ``probe`` once its result is there.
+
+    ``now_ns`` is the wall clock in ns since the epoch.
+    """
+    record = view.records.get(item.name)
+    if record is not None and policy.resume:
+        settled = _by_record(item, view, policy, record, probe)
+        if settled is not None:
+            return settled
+    error = item.error
+    if error is not None:
+        return Failed(error)
+    stem = media_stem(item.name)
+    first = view.first_of_stem[stem]
+    if first != item.name:
+        return Skip(
+            Reason.SAME_NAME,
+            f"{first} in the same folder would get a subtitle of the same name: rename one of them",
+        )
+    owned = _owned(view, record)
+    wanted = _wanted(policy, probe)
+    exists = _existing_subtitle(stem, view, policy, owned, wanted, probe)
+    if exists is not None:
+        return exists
+    if not is_settled(item.mtime_ns, now_ns, policy.settle_seconds):
+        return Deferred(Reason.STILL_GROWING, "it was written to a moment ago")
+    known = wanted[0] if wanted is not None and len(wanted) == 1 else None
+    refused = _refused_target(stem, view, policy, owned, known)
+    if refused is not None:
+        return refused
+    if probe is None:
+        return _NEEDS_PROBE
+    if probe.error is not None:
+        return Failed(probe.error)
+    if not probe.audio:
+        return Failed(_no_audio(item))
+    return Work(_why(item, record, policy, probe), known, owned)
+
+
+def _by_record(
+    item: MediaFile,
+    view: FolderView,
+    policy: Policy,
+    record: FileRecord,
+    probe: ProbeResult | None,
+) -> Skip | None:
+    if record.settings_key != policy.settings_key:
+        return None
+    same_stamp = record.size == item.size and record.mtime_ns == item.mtime_ns
+    if not same_stamp and (
+        probe is None or not record.fingerprint or probe.fingerprint != record.fingerprint
+    ):
+        return None
+    if record.status == DONE and view.has_all(record.output_paths):
+        return _ALREADY_DONE if same_stamp else _SAME_CONTENT
+    if record.status == FAILED and not policy.retry_failed:
+        error = record.error
+        if error is not None and not error.retryable:
+            return Skip(
+                Reason.FAILED_BEFORE,
+                f"{error.message} ({error.code}); --retry-failed tries again",
+                restamp=not same_stamp,
+            )
+    return None
+
+
+def _wanted(policy: Policy, probe: ProbeResult | None) -> tuple[str, ...] | None:
+    """Languages of which a subtitle covers the file; empty: any. None: the probe must tell."""
+    if len(policy.languages) == 1:
+        return policy.languages
+    if probe is None:
+        return None
+    track = choose_audio(probe.audio, policy.languages)
+    language = None if track is None else track.language
+    if language is not None and (not policy.languages or language in policy.languages):
+        return (language,)
+    return policy.languages
+
+
+def _existing_subtitle(
+    stem: str,
+    view: FolderView,
+    policy: Policy,
+    owned: Mapping[str, str],
+    wanted: tuple[str, ...] | None,
+    probe: ProbeResult | None,
+) -> Skip | None:
+    if wanted is None or not policy.makes_subtitles:
+        return None
+    ours = owned if view.beside_media else {}
+    names = [name for name in view.sidecars.get(stem, ()) if name not in ours]
+    subtitles: list[Subtitle] = sidecar_subtitles(names, stem)
+    if probe is not None:
+        subtitles += embedded_subtitles(probe)
+    found = covering(subtitles, wanted)
+    if found is None:
+        return None
+    detail = f"{found.label} ({found.language or 'language not stated'})"
+    return Skip(Reason.SUBTITLE_EXISTS, detail if len(wanted) == 1 else detail + _UNKNOWN_LANGUAGE)
+
+
+def _refused_target(
+    stem: str, view: FolderView, policy: Policy, owned: Mapping[str, str], language: str | None
+) -> Skip | Failed | None:
+    """A name that is too long or not free. An unknown language is counted with two letters."""
+    for extension in policy.extensions:
+        try:
+            name = sidecar_name(stem, language or "xx", extension)
+        except Failure as failure:
+            return Failed(failure.info)
+        if language is not None and name not in owned and view.target_exists(name):
+            return Skip(Reason.NAME_TAKEN, f"{name} exists already and is not ours")
+    return None
+
+
+def _owned(view: FolderView, record: FileRecord | None) -> dict[str, str]:
+    if record is None:
+        return {}
+    return {
+        name: published.sha256
+        for name, published in view.published_names(record)
+        if view.library.ownership(published) is Ownership.OURS
+    }
+
+
+def _no_audio(item: MediaFile) -> ErrorInfo:
+    return ErrorInfo(
+        "no_audio_track",
+        f"{item.path} has no audio track",
+        "There is no speech to recognise: remove the file from the input or exclude it.",
+        ErrorClass.INPUT,
+    )
+
+
+def _why(item: MediaFile, record: FileRecord | None, policy: Policy, probe: ProbeResult) -> Reason:
+    if record is None:
+        return Reason.NEW
+    if not policy.resume:
+        return Reason.NOT_RESUMED
+    same_stamp = record.size == item.size and record.mtime_ns == item.mtime_ns
+    if not same_stamp and probe.fingerprint != record.fingerprint:
+        return Reason.CHANGED
+    if record.settings_key != policy.settings_key:
+        return Reason.SETTINGS_CHANGED
+    if record.status == DONE:
+        return Reason.OUTPUTS_MISSING
+    return Reason.RETRY if record.status == FAILED else Reason.INTERRUPTED

@@ -1,0 +1,310 @@
+"""One file through one job process: make (or take up) its job, run it, record what became of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from batch.decide import Work
+from batch.events import (
+    Event,
+    FileFinished,
+    FileStarted,
+    FileWarning,
+    StageProgress,
+    StagesPlanned,
+)
+from batch.listing import MediaFile
+from batch.state import FAILED, INTERRUPTED, STARTED, Content, FileRecord, State
+from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
+from orchestrator.contract.exchange import StageWarning
+from orchestrator.contract.job import (
+    Job,
+    JobResult,
+    JobStage,
+    Publication,
+    Source,
+    read_job,
+    read_job_result,
+)
+from orchestrator.contract.messages import (
+    Finished,
+    Grant,
+    Message,
+    Progress,
+    Request,
+    Started,
+    Warning,
+)
+from orchestrator.contract.naming import media_stem
+from orchestrator.contract.paths import JobFolder
+from orchestrator.contract.records import to_json
+from orchestrator.launcher import JobCommand, Orders, job_argv, run_job_process
+from orchestrator.prepare import JobMaker, Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A file that was decided to be worked on."""
+
+    item: MediaFile
+    target_folder: str
+    work: Work
+    fingerprint: str
+    audio_seconds: float | None
+    record: FileRecord | None = None
+
+
+class FileRunner:
+    """Runs tasks; ``threads`` is the number of CPU threads each stage is granted."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        maker: JobMaker,
+        state: State,
+        orders: Orders,
+        emit: Callable[[Event], None],
+        run_id: str,
+        threads: int,
+        argv: Callable[[Path], list[str]] = job_argv,
+    ) -> None:
+        self._recipe = recipe
+        self._maker = maker
+        self._state = state
+        self._orders = orders
+        self._emit = emit
+        self._run_id = run_id
+        self._threads = threads
+        self._argv = argv
+
+    async def run(self, task: Task) -> ErrorInfo | None:
+        """Run the task to its end; the error it ended with, or None.
+
+        Raises:
+            Failure: our own state cannot be written any more.
+        """
+        path = task.item.path
+        try:
+            folder, job = await trio.to_thread.run_sync(self._begin, task)
+        except OSError as error:
+            info = _work_folder_error(error)
+            self._emit(FileFinished(path, "failed", error=info))
+            return info
+        self._emit(FileStarted(path, job.id))
+        command = JobCommand(self._argv(folder.root), job.id, self._run_id, folder.log)
+        started = time.monotonic()
+        listener = _Listener(path, self._threads, self._emit)
+        try:
+            status = await run_job_process(command, listener.handle, self._orders)
+        except OSError as error:
+            status, listener.error = 1, _work_folder_error(error)
+        seconds = time.monotonic() - started
+        finished = await trio.to_thread.run_sync(
+            self._end, task, folder, job, status, listener.error, seconds
+        )
+        self._emit(finished)
+        return finished.error
+
+    def _begin(self, task: Task) -> tuple[JobFolder, Job]:
+        folder, job = self._job_to_continue(task) or self._maker.make(
+            self._recipe,
+            Source(task.item.path, task.item.size, task.item.mtime_ns, task.fingerprint),
+            Publication(
+                task.target_folder,
+                media_stem(task.item.name),
+                self._recipe.extensions,
+                task.work.owned,
+            ),
+        )
+        self._state.record_started(
+            task.item.path,
+            self._content(task),
+            self._recipe.settings_key,
+            str(folder.root),
+            time.time(),
+        )
+        return folder, job
+
+    def _job_to_continue(self, task: Task) -> tuple[JobFolder, Job] | None:
+        """The unfinished job of an earlier run, where it would do exactly the same."""
+        record = task.record
+        if record is None or record.status not in (STARTED, INTERRUPTED, FAILED):
+            return None
+        folder = JobFolder(Path(os.fsdecode(record.job_dir)))
+        try:
+            job = read_job(folder)
+        except Failure:
+            return None
+        same = (
+            job.settings_key == self._recipe.settings_key
+            and job.source
+            == Source(task.item.path, task.item.size, task.item.mtime_ns, task.fingerprint)
+            and job.publication.folder == task.target_folder
+            # A smaller batch or another device is no other result, but it is another job.
+            and (job.device, job.keep) == (self._recipe.device, self._recipe.keep)
+            and _plain(job.stages) == _plain(self._recipe.stages)
+        )
+        return (folder, job) if same else None
+
+    def _end(
+        self,
+        task: Task,
+        folder: JobFolder,
+        job: Job,
+        status: int,
+        error: ErrorInfo | None,
+        seconds: float,
+    ) -> FileFinished:
+        result = read_job_result(folder)
+        if result is None or result.run_id != self._run_id:
+            if error is None and self._orders.cancelling.is_set():
+                return self._stopped(task, folder, job, seconds)
+            return self._failed(task, folder, job, error or _job_died(job, folder, status), seconds)
+        if result.status == "interrupted":
+            return self._stopped(task, folder, job, seconds, result)
+        if result.status == "failed":
+            assert result.error is not None
+            info = ErrorInfo.from_json(result.error)
+            return self._failed(task, folder, job, info, seconds, result)
+        audio_seconds = _number(result.facts.get("audio_seconds"))
+        self._state.record_done(
+            task.item.path,
+            self._content(task),
+            self._recipe.settings_key,
+            result.published,
+            time.time(),
+            audio_seconds=audio_seconds or 0.0,
+            seconds=seconds,
+        )
+        return _finished(task, "done", folder, job, seconds, result)
+
+    def _failed(
+        self,
+        task: Task,
+        folder: JobFolder,
+        job: Job,
+        error: ErrorInfo,
+        seconds: float,
+        result: JobResult | None = None,
+    ) -> FileFinished:
+        self._record_failed(task, error, FAILED)
+        return _finished(task, "failed", folder, job, seconds, result, error)
+
+    def _stopped(
+        self,
+        task: Task,
+        folder: JobFolder,
+        job: Job,
+        seconds: float,
+        result: JobResult | None = None,
+    ) -> FileFinished:
+        stopped = ErrorInfo(
+            "interrupted", "stopped on request", "Run again to go on.", retryable=True
+        )
+        self._record_failed(task, stopped, INTERRUPTED)
+        return _finished(task, "interrupted", folder, job, seconds, result)
+
+    def _record_failed(self, task: Task, error: ErrorInfo, status: str) -> None:
+        self._state.record_failed(
+            task.item.path,
+            self._content(task),
+            self._recipe.settings_key,
+            error,
+            time.time(),
+            status=status,
+        )
+
+    @staticmethod
+    def _content(task: Task) -> Content:
+        return Content(task.item.size, task.item.mtime_ns, task.fingerprint)
+
+
+class _Listener:
+    """Turns one job's messages into events and grants."""
+
+    def __init__(self, path: str, threads: int, emit: Callable[[Event], None]) -> None:
+        self._path = path
+        self._threads = threads
+        self._emit = emit
+        self.error: ErrorInfo | None = None
+
+    def handle(self, message: Message) -> Message | None:
+        match message:
+            case Progress(stage, done, total, unit):
+                self._emit(StageProgress(self._path, stage, done, total, unit))
+            case Request(stage, attempt):
+                return Grant(stage, attempt, self._threads)
+            case Warning(stage, code, text):
+                self._emit(FileWarning(self._path, stage, StageWarning(code, text)))
+            case Started("", facts):
+                self._emit(StagesPlanned(self._path, tuple(facts.get("stages", ()))))
+            case Started(stage):
+                self._emit(StageProgress(self._path, stage, 0.0, None, ""))
+            case Finished(_, False, dict(error)):
+                self.error = ErrorInfo.from_json(error)
+            case _:
+                pass
+        return None
+
+
+def _finished(
+    task: Task,
+    status: str,
+    folder: JobFolder,
+    job: Job,
+    seconds: float,
+    result: JobResult | None,
+    error: ErrorInfo | None = None,
+) -> FileFinished:
+    facts = result.facts if result else {}
+    language = facts.get("language")
+    return FileFinished(
+        path=task.item.path,
+        status=status,
+        job_id=job.id,
+        job_folder=str(folder.root),
+        seconds=seconds,
+        audio_seconds=_number(facts.get("audio_seconds")),
+        language=language if isinstance(language, str) else None,
+        stages=result.stages if result else (),
+        published=result.published if result else (),
+        warnings=result.warnings if result else (),
+        error=error,
+    )
+
+
+def _plain(stages: Sequence[JobStage]) -> str:
+    """The stages as text, so that those read from a job's file can be compared with ours."""
+    return json.dumps([to_json(stage) for stage in stages], sort_keys=True)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _work_folder_error(error: OSError) -> ErrorInfo:
+    return ErrorInfo(
+        "work_folder_error",
+        f"the job could not be made or started: {error}",
+        "Check the space and the permissions of the work folder, then run again.",
+        ErrorClass.STORAGE,
+        retryable=True,
+    )
+
+
+def _job_died(job: Job, folder: JobFolder, status: int) -> ErrorInfo:
+    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    return ErrorInfo(
+        "job_died",
+        f"job {job.id} {how} and left no result",
+        f"See {folder.log}; if memory ran out, use a smaller model or fewer workers. Run again.",
+        ErrorClass.INTERNAL,
+        retryable=True,
+    )

@@ -1,0 +1,93 @@
+"""The log of a run, ``runs/<run-id>/batch.log``: every event in words, times in UTC.
+
+A skip because a file is done already is logged at ``debug`` only: a library of 100,000 finished
+files is decided in under a second, and writing that many lines would take longer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from batch import events
+from batch.view.safe_text import safe_text
+from batch.view.sentences import describe
+from batch.view.words import utc_stamp
+
+LEVELS = ("debug", "info", "warning", "error")
+
+_LEVEL_OF: dict[type[events.Event], int] = {
+    events.StagesPlanned: logging.DEBUG,
+    events.StageProgress: logging.DEBUG,
+    events.LoadSampled: logging.DEBUG,
+    events.FileWarning: logging.WARNING,
+    events.Draining: logging.WARNING,
+}
+
+
+class LogObserver:
+    """Logs every event in words to the logger ``batch.run``."""
+
+    def __init__(self) -> None:
+        self._logger = logging.getLogger("batch.run")
+
+    def handle(self, event: events.Event) -> None:
+        level = _LEVEL_OF.get(type(event), logging.INFO)
+        if isinstance(event, events.Skipped) and event.reason == "already_done":
+            level = logging.DEBUG
+        elif isinstance(event, events.FileFinished | events.RunFinished) and event.error:
+            level = logging.ERROR
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, "%s", describe(event))
+
+
+@contextmanager
+def log_to(path: Path, level: str) -> Iterator[None]:
+    """Within the block, everything logged at ``level`` (one of LEVELS) or above goes to ``path``.
+
+    The folder is made (0700) if need be; a file that is there is continued.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handler = _QuietFileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(_SafeFormatter())
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(level.upper())
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+        handler.close()
+
+
+class _QuietFileHandler(logging.FileHandler):
+    """A full disk must neither stop the run nor write tracebacks over the live view."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        return
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError:
+            self.stream = None
+
+
+class _SafeFormatter(logging.Formatter):
+    """``2026-01-31T05:40:12.345Z INFO batch.run: …``; lines of a traceback are indented."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = utc_stamp(datetime.fromtimestamp(record.created, UTC))
+        text = f"{moment} {record.levelname} {record.name}: {safe_text(record.getMessage())}"
+        if record.exc_info:
+            trace = self.formatException(record.exc_info)
+            text += "".join(f"\n  {safe_text(line)}" for line in trace.splitlines())
+        return text
