@@ -63,7 +63,7 @@ def prepare(given: argparse.Namespace) -> tuple[JobFolder, Job, Hardware]:
     folder, job = JobMaker(work, getpass.getuser()).make(
         ready.recipe,
         Source(str(media), status.st_size, status.st_mtime_ns, probe.fingerprint),
-        _publication(given.output_dir, media, ready, clip),
+        _publication(given.output_dir or loaded.settings.output_dir, media, ready, clip),
         clip,
     )
     remember_latest(work, folder)

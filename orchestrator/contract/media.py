@@ -100,13 +100,15 @@ class ProbeResult:
 def choose_audio(tracks: Sequence[AudioTrack], languages: Sequence[str] = ()) -> AudioTrack | None:
     """Pick the track that carries the dialogue; None if there is no track.
 
-    Commentary comes last, then the order of ``languages`` (ISO 639-1) decides, then the
-    container's default mark, then the order in the file.
+    Commentary comes last, then a track in one of ``languages`` (ISO 639-1, in their order) comes
+    before one of no stated language, and that before one of another; then the container's default
+    mark decides, then more channels, then the order in the file.
     """
     wanted = {language: rank for rank, language in reversed(list(enumerate(languages)))}
 
-    def rank(track: AudioTrack) -> tuple[bool, int, bool, int]:
-        known = wanted.get(track.language or "", len(wanted))
-        return (track.commentary, known, not track.default, track.index)
+    def rank(track: AudioTrack) -> tuple[bool, int, bool, int, int]:
+        unknown = len(wanted) if track.language is None else len(wanted) + 1
+        known = wanted.get(track.language or "", unknown if languages else 0)
+        return (track.commentary, known, not track.default, -track.channels, track.index)
 
     return min(tracks, key=rank, default=None)

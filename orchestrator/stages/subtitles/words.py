@@ -1,0 +1,84 @@
+"""The words of a transcript, made ready to be laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .text import clean, columns, split_wide
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """``text`` without spaces around it; ``spaced`` says that a space stands before it.
+
+    Times are in seconds. They never run backwards: a word begins no earlier than the one before.
+    """
+
+    text: str
+    start: float
+    end: float
+    spaced: bool = True
+
+
+def words_of(segments: Iterable[Mapping[str, Any]], width: int) -> list[Word]:
+    """All words in order. A segment without word times shares its time out by length.
+
+    Words wider than a line of ``width`` columns are cut into pieces.
+    """
+    words: list[Word] = []
+    for segment in segments:
+        raw = segment.get("words") or _share_out(segment)
+        for index, one in enumerate(raw):
+            text = clean(one["word"])
+            spaced = text.startswith(" ") or index == 0
+            words.extend(_pieces(text.strip(), one["start"], one["end"], spaced, width))
+    return _forwards(words)
+
+
+def _share_out(segment: Mapping[str, Any]) -> list[dict[str, Any]]:
+    parts = clean(segment["text"]).split()
+    if not parts:
+        return []
+    total = sum(map(len, parts))
+    start, length = segment["start"], segment["end"] - segment["start"]
+    done = 0
+    shared = []
+    for part in parts:
+        begin = start + length * done / total
+        done += len(part)
+        shared.append({"word": " " + part, "start": begin, "end": start + length * done / total})
+    return shared
+
+
+def _pieces(text: str, start: float, end: float, spaced: bool, width: int) -> list[Word]:
+    if not text:
+        return []
+    inner = text.split(" ")
+    if len(inner) == 1 and columns(text) <= width:
+        return [Word(text, start, end, spaced)]
+    pieces = []
+    for part in inner:
+        for index, piece in enumerate(split_wide(part, width)):
+            pieces.append((piece, index == 0))
+    step = (end - start) / len(pieces)
+    return [
+        Word(piece, start + step * n, start + step * (n + 1), first and (spaced or n > 0))
+        for n, (piece, first) in enumerate(pieces)
+    ]
+
+
+def _forwards(words: list[Word]) -> list[Word]:
+    ordered: list[Word] = []
+    before = 0.0
+    for word in words:
+        start = max(word.start, before)
+        ordered.append(replace(word, start=start, end=max(word.end, start)))
+        before = start
+    return ordered
+
+
+def join(words: Iterable[Word]) -> str:
+    """The words as one line of text."""
+    return "".join((" " if word.spaced else "") + word.text for word in words).lstrip(" ")

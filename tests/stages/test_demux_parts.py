@@ -1,0 +1,285 @@
+"""What demux decides without decoding: tracks, the line of time, the extent, the file itself."""
+
+from __future__ import annotations
+
+import os
+import wave
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.contract import mediafile, tracks
+from orchestrator.contract.errors import Failure
+from orchestrator.contract.exchange import Clip
+from orchestrator.contract.media import choose_audio
+from orchestrator.stages.demux import line as line_module
+from orchestrator.stages.demux.extent import Extent, Loss, audio_info, stated_end
+from orchestrator.stages.demux.gaps import LONGEST_JUMP, TOLERANCE, Placement, Timeline
+from orchestrator.stages.demux.line import AudioLine
+
+
+@pytest.mark.parametrize(
+    ("title", "dispositions", "commentary"),
+    [
+        ("", [], False),
+        ("Surround 5.1", ["default"], False),
+        ("Director's Commentary", [], True),
+        ("Commentaire audio", [], True),
+        ("Audiokommentar der Regie", [], True),
+        ("Комментарий режиссёра", [], True),
+        ("オーディオコメンタリー", [], True),
+        ("English (Audio Description)", [], True),
+        ("Hörfilmfassung", [], True),
+        ("", ["comment"], True),
+        ("", ["visual_impaired"], True),
+        ("", ["hearing_impaired"], False),
+    ],
+)
+def test_commentary_is_recognised(title: str, dispositions: list[str], commentary: bool) -> None:
+    track = tracks.audio_track(1, "aac", {"title": title, "language": "eng"}, dispositions)
+    assert track.commentary is commentary
+    assert track.language == "en"
+
+
+@pytest.mark.parametrize(
+    ("languages", "wanted", "chosen"),
+    [
+        ([("eng", "Commentary", True), ("eng", "", False)], [], 1),
+        ([("fra", "", True), ("eng", "", False)], ["en"], 1),
+        ([("fra", "", False), ("eng", "", True)], [], 1),
+        ([("eng", "Commentary", False), ("fra", "", False)], ["en"], 1),
+        ([("eng", "Commentary", False)], [], 0),
+    ],
+)
+def test_the_track_with_the_dialogue_is_chosen(
+    languages: list[tuple[str, str, bool]], wanted: list[str], chosen: int
+) -> None:
+    found = [
+        tracks.audio_track(
+            index, "aac", {"language": language, "title": title}, ["default"] * default
+        )
+        for index, (language, title, default) in enumerate(languages)
+    ]
+    track = choose_audio(found, wanted)
+    assert track is not None
+    assert track.index == chosen
+
+
+def test_mp4_keeps_titles_where_writers_put_their_names() -> None:
+    assert tracks.audio_track(0, "aac", {"handler_name": "SoundHandler"}, []).title == ""
+    assert tracks.audio_track(0, "aac", {"handler_name": "Commentary"}, []).commentary
+
+
+def test_subtitle_tracks() -> None:
+    signs = tracks.subtitle_track(
+        2, "ass", {"title": "Signs & Songs", "language": "eng"}, ["default"]
+    )
+    assert (signs.forced, signs.default, signs.hearing_impaired) == (True, True, False)
+    assert tracks.subtitle_track(2, "subrip", {"title": "English SDH"}, []).hearing_impaired
+    assert tracks.subtitle_track(2, "subrip", {}, ["forced"]).forced
+    assert tracks.subtitle_track(2, "subrip", {"title": "Commentary"}, []).commentary
+
+
+FRAME = 0.02
+
+
+def test_jitter_is_ignored() -> None:
+    timeline = Timeline(may_be_cut=False)
+    placed = [timeline.place(n * FRAME + (n % 3) * 0.01, FRAME) for n in range(50)]
+    assert placed[0] == Placement(0.0, True)
+    assert [round(p.time, 6) for p in placed] == [round(n * FRAME, 6) for n in range(50)]
+    assert not any(p.fresh for p in placed[1:])
+
+
+def test_a_gap_stays_a_gap() -> None:
+    timeline = Timeline(may_be_cut=False)
+    timeline.place(3.5, FRAME)
+    assert timeline.place(7.5, FRAME) == Placement(7.5, True)
+    assert timeline.gaps == [(3.52, 7.5)]
+
+
+def test_a_frame_without_a_time_follows_the_last() -> None:
+    timeline = Timeline(may_be_cut=False)
+    assert timeline.place(None, FRAME) == Placement(0.0, True)
+    assert timeline.place(None, FRAME) == Placement(FRAME, False)
+
+
+def test_a_small_overlap_is_put_where_it_belongs() -> None:
+    timeline = Timeline(may_be_cut=False)
+    timeline.place(0.0, 1.0)
+    assert timeline.place(0.8, FRAME) == Placement(0.8, True)
+    assert timeline.gaps == []
+
+
+@pytest.mark.parametrize("jump", [-5.0, LONGEST_JUMP + 1])
+def test_a_cut_in_a_transport_stream_is_closed(jump: float) -> None:
+    timeline = Timeline(may_be_cut=True)
+    timeline.place(20.0, 1.0)
+    assert timeline.place(21.0 + jump, 1.0) == Placement(21.0, False)
+    assert timeline.place(22.0 + jump, 1.0) == Placement(22.0, False)
+    assert timeline.cuts == [21.0]
+    assert timeline.gaps == []
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1e7)), max_size=60), st.booleans())
+def test_time_runs_forward_whatever_the_stamps_say(
+    stamps: list[float | None], may_be_cut: bool
+) -> None:
+    timeline = Timeline(may_be_cut=may_be_cut)
+    placed = [timeline.place(stamp, FRAME).time for stamp in stamps]
+    assert all(later >= earlier - 0.5 for earlier, later in pairwise(placed))
+    assert all(end - start > TOLERANCE for start, end in timeline.gaps)
+
+
+def samples(path: Path) -> list[int]:
+    with wave.open(str(path)) as file:
+        data = file.readframes(file.getnframes())
+    return [int.from_bytes(data[n : n + 2], "little") for n in range(0, len(data), 2)]
+
+
+def pcm(*values: int) -> bytes:
+    return b"".join(value.to_bytes(2, "little") for value in values)
+
+
+def test_pieces_lie_where_they_belong(tmp_path: Path) -> None:
+    path = tmp_path / "audio.wav"
+    with closing(AudioLine(path)) as line:
+        line.put(-2, pcm(1, 2, 3, 4))
+        line.put(4, pcm(5, 6))
+        line.put(5, pcm(7, 8))
+        line.put(2, pcm(9))
+        assert not line.full
+    assert samples(path) == [3, 4, 0, 0, 5, 6, 8]
+    assert (line.written, line.decoded) == (7, 5)
+
+
+def test_the_limit_is_kept_to_the_sample(tmp_path: Path) -> None:
+    path = tmp_path / "audio.wav"
+    with closing(AudioLine(path)) as line:
+        line.limit = 3
+        line.put(0, pcm(1, 2))
+        line.put(2, pcm(3, 4))
+        assert line.full
+        line.put(9, pcm(5))
+    assert samples(path) == [1, 2, 3]
+
+
+def test_more_than_a_wav_file_holds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_module, "_LONGEST", 10)
+    with closing(AudioLine(tmp_path / "audio.wav")) as line, pytest.raises(Failure) as caught:
+        line.put(0, pcm(1, 2, 3, 4, 5, 6))
+    assert caught.value.info.code == "audio_too_long"
+
+
+@pytest.mark.parametrize(
+    ("stream", "tag", "container", "expected"),
+    [
+        (10.0, "00:00:44.5", 60.0, 13.5),
+        (None, "01:00:44.5", 60.0, 3644.5),
+        (None, "soon", 60.0, 60.0),
+        (None, None, None, None),
+    ],
+)
+def test_where_the_file_says_the_track_ends(
+    stream: float | None, tag: str | None, container: float | None, expected: float | None
+) -> None:
+    assert stated_end(3.5, stream, tag, container) == expected
+
+
+def test_loss_is_measured_within_the_clip() -> None:
+    whole = Extent(Clip(0.0), 3.5, 13.5)
+    assert whole.lost(9.0) == Loss(10.0, 1.0)
+    assert Extent(Clip(5.0, 8.0), 3.5, 13.5).lost(3.0) == Loss(3.0, 0.0)
+    assert Extent(Clip(0.0), 0.0, None).lost(3.0) == Loss(0.0, 0.0)
+
+
+def test_which_loss_matters() -> None:
+    assert not Loss(10.0, 0.4).matters
+    assert not Loss(1000.0, 19.0).matters
+    assert Loss(10.0, 0.6).matters
+
+
+def test_audio_info_is_in_audio_time() -> None:
+    info = audio_info(
+        offset=-0.0,
+        duration=10.0,
+        sample_rate=16_000,
+        stream=1,
+        language="en",
+        gaps=[(-5.0, -1.0), (-1.0, 0.5), (2.0, 3.0), (9.0, 12.0)],
+        cuts=[4.0, 11.0],
+        loss=Loss(10.0, 0.12345),
+        damaged_packets=2,
+        container_duration=10.1,
+    )
+    assert str(info["offset"]) == "0.0"
+    assert info["gaps"] == [[0.0, 0.5], [2.0, 3.0], [9.0, 10.0]]
+    assert info["cuts"] == [4.0]
+    assert info["lost_seconds"] == 0.123
+
+
+def code_of(path: Path) -> str:
+    with pytest.raises(Failure) as caught:
+        mediafile.MediaFile(path)
+    assert str(path) in caught.value.info.message
+    return str(caught.value.info.code)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "film.mkv")
+    assert code_of(tmp_path / "film.mkv") == "not_a_file"
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "empty.mkv").touch()
+    assert code_of(tmp_path / "folder.mp4") in {"not_a_file", "permission_denied"}
+    assert code_of(tmp_path / "empty.mkv") == "empty_file"
+    assert code_of(tmp_path / "missing.mkv") == "storage_error"
+
+
+def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "film.mkv"
+    path.write_bytes(b"some")
+    with mediafile.MediaFile(path) as file:
+        assert file.name == "media.mkv"
+        assert file.read(2) == b"so"
+        file.check()
+        path.write_bytes(b"something else")
+        with pytest.raises(Failure) as caught:
+            file.check()
+        assert caught.value.info.code == "source_changed"
+        path.unlink()
+        with pytest.raises(Failure) as caught:
+            file.check()
+        assert caught.value.info.code == "storage_error"
+
+
+def test_a_read_error_is_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "film.mkv"
+    path.write_bytes(b"some")
+    with mediafile.MediaFile(path) as file:
+        os.dup2(os.open(tmp_path, os.O_RDONLY), file.fileno())  # reading a folder fails
+        with pytest.raises(OSError, match="directory"):
+            file.read(2)
+        with pytest.raises(Failure) as caught:
+            file.check()
+        assert caught.value.info.code == "storage_error"
+
+
+def test_a_file_may_not_have_another_opened() -> None:
+    with pytest.raises(PermissionError, match="other"):
+        mediafile.refuse_other_files("http://other", 0, {})
+
+
+def test_failures_name_the_file(tmp_path: Path) -> None:
+    for failure in (mediafile.not_media(tmp_path), mediafile.no_audio_track(tmp_path)):
+        assert str(tmp_path) in failure.info.message
+        assert failure.info.hint

@@ -1,0 +1,52 @@
+"""The transcript for people and for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.stages.transcript.prose import in_media_time, paragraphs, plain
+
+
+def segment(start: float, end: float, text: str) -> dict[str, Any]:
+    return {"start": start, "end": end, "text": text}
+
+
+def test_a_pause_begins_a_paragraph() -> None:
+    segments = [segment(0, 1, "One."), segment(1.5, 2, "Two."), segment(4.5, 5, "Three.")]
+    assert paragraphs(segments, 2.0, 700) == ["One. Two.", "Three."]
+
+
+def test_a_long_paragraph_ends_with_a_sentence() -> None:
+    segments = [segment(0, 1, "a" * 50), segment(1, 2, "b."), segment(2, 3, "c")]
+    assert paragraphs(segments, 2.0, 40) == ["a" * 50 + " b.", "c"]
+
+
+def test_chinese_is_joined_without_spaces_and_korean_with() -> None:
+    chinese = [segment(0, 1, "你好。"), segment(1, 2, "再见。")]
+    korean = [segment(0, 1, "안녕"), segment(1, 2, "세계")]
+    assert paragraphs(chinese, 2.0, 700) == ["你好。再见。"]
+    assert paragraphs(korean, 2.0, 700) == ["안녕 세계"]
+
+
+def test_empty_segments_and_control_characters_vanish() -> None:
+    assert paragraphs([segment(0, 1, " \x07\n")], 2.0, 700) == []
+    assert plain("a\r\n\x1bb") == "a b"
+
+
+def test_all_times_move_and_the_rest_stays() -> None:
+    moved = in_media_time(
+        {
+            "language": "en",
+            "speech": [[0.5, 1.0]],
+            "segments": [
+                {"start": 0.5, "end": 1.0, "text": "Hi", "words": [segment(0.5, 1.0, "Hi")]},
+                {"start": 2.0, "end": 3.0, "text": "there"},
+            ],
+        },
+        3.5,
+    )
+    assert moved["language"] == "en"
+    assert moved["offset"] == 3.5
+    assert moved["speech"] == [[4.0, 4.5]]
+    assert [s["start"] for s in moved["segments"]] == [4.0, 5.5]
+    assert moved["segments"][0]["words"][0]["end"] == 4.5
