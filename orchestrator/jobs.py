@@ -37,8 +37,8 @@ def find_job(work: WorkFolder, name: str) -> JobFolder:
 
 
 def all_jobs(work: WorkFolder) -> Iterator[JobFolder]:
-    """Every job folder, oldest first."""
-    for folder in sorted(work.jobs.glob("*/*/*/*/*")):
+    """Every job folder, those of the oldest day first."""
+    for folder in sorted(work.jobs.glob("*/*/*/*/*"), key=lambda one: (one.name, str(one))):
         if _ID.fullmatch(folder.name):
             yield JobFolder(folder)
 

@@ -160,7 +160,8 @@ class JobMaker:
     ) -> tuple[JobFolder, Job]:
         """Make the folder and write its ``job.json``. Without ``publication`` it publishes inside.
 
-        The write is atomic but not synced: until the job has run there is nothing to lose.
+        The write is not synced: until the job has run there is nothing to lose, and a job that
+        cannot be read is made anew.
 
         Raises:
             OSError: the work folder cannot be written.

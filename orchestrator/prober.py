@@ -44,8 +44,8 @@ class Prober:
         with trio.move_on_after(PROBE_SECONDS):
             try:
                 answer = await self._ask(path)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                answer = None
+            except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
+                answer = None  # it died, or its interpreter is gone
             except BaseException:
                 # Its late answer must not be taken for the one to the next question.
                 await self.close()

@@ -97,12 +97,15 @@ def _check_stage(stage: StageSpec, reader: Reader) -> None:
 
 
 def _output(name: str, reader: Reader) -> OutputSpec:
-    return OutputSpec(
+    output = OutputSpec(
         name,
         file=reader.file_name("file"),
         large=reader.flag("large", False),
         publish=reader.name_if_any("publish"),
     )
+    if output.large and output.publish is not None:
+        reader.problem("large", "is not for an output that is published: it must stay at hand")
+    return output
 
 
 def _setting(name: str, reader: Reader) -> SettingSpec:

@@ -61,7 +61,8 @@ def fsync_file(path: Path) -> None:
 def _temporary(folder: Path, name: str, data: bytes) -> Iterator[Path]:
     """A durable temporary file with ``data``; removed unless it was renamed away."""
     path = folder / temporary_name(name)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, 0o666)
     try:
         try:
             view = memoryview(data)
@@ -134,7 +135,7 @@ def exchange(first: Path, second: Path) -> bool:
 
 def _copy_new(source: Path, target: Path) -> None:
     """Exclusive create and copy: the last resort, whole only under a recorded intent."""
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with source.open("rb") as reader, os.fdopen(descriptor, "wb") as writer:
             while block := reader.read(1 << 20):

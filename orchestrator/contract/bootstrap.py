@@ -115,7 +115,7 @@ def error_of(error: BaseException) -> dict[str, Any]:
         return ErrorInfo(
             "environment_broken",
             text,
-            "Run verify_install.py: it rebuilds a broken stage environment.",
+            "Run verify_install.py --build: it rebuilds a broken environment.",
             ErrorClass.ENVIRONMENT,
         ).to_json()
     if isinstance(error, OSError) and error.errno is not None:

@@ -7,7 +7,13 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 
-from orchestrator.contract.messages import MAX_LINE_BYTES, Message, decode, encode
+from orchestrator.contract.messages import (
+    MAX_LINE_BYTES,
+    Message,
+    UnknownVersion,
+    decode,
+    encode,
+)
 
 
 def reserve_stdio() -> tuple[int, int]:
@@ -34,13 +40,13 @@ class Sender:
 
     def send(self, message: Message) -> None:
         data = memoryview(encode(message, self._run_id))
-        with self._lock, contextlib.suppress(BrokenPipeError, OSError):
+        with self._lock, contextlib.suppress(OSError):
             while data:
                 data = data[os.write(self._descriptor, data) :]
 
 
 class LineSplitter:
-    """Cuts a byte stream into lines; a line longer than :data:`MAX_LINE_BYTES` is cut there."""
+    """Cuts a byte stream into lines; one beyond :data:`MAX_LINE_BYTES` is given in pieces."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -80,16 +86,26 @@ def start_reader(
     on_end: Callable[[], None],
     on_text: Callable[[bytes], object] = lambda line: None,
 ) -> threading.Thread:
-    """Read messages in a daemon thread until end of file, then call ``on_end``."""
+    """Read messages in a daemon thread until end of file, then call ``on_end``.
+
+    A message of an unknown version ends the conversation like an end of file: nothing that such a
+    peer says can be relied on. ``on_text`` gets the line, for the log.
+    """
 
     def read() -> None:
-        for line in read_lines(descriptor):
-            message = decode(line)
-            if message is None:
-                on_text(line)
-            else:
-                on_message(message)
-        on_end()
+        try:
+            for line in read_lines(descriptor):
+                try:
+                    message = decode(line)
+                except UnknownVersion:
+                    on_text(line)
+                    return
+                if message is None:
+                    on_text(line)
+                else:
+                    on_message(message)
+        finally:
+            on_end()
 
     thread = threading.Thread(target=read, name=f"messages-{descriptor}", daemon=True)
     thread.start()

@@ -122,7 +122,9 @@ def describe_os_error(error: OSError, doing: str) -> ErrorInfo:
     )
 
 
-_CODES_OF_USAGE = frozenset({"invalid_settings", "invalid_catalogue", "no_such_gpu", "usage"})
+_CODES_OF_USAGE = frozenset(
+    {"invalid_settings", "invalid_catalogue", "no_such_gpu", "unknown_stage", "usage"}
+)
 
 
 def exit_code_of(info: ErrorInfo) -> ExitCode:

@@ -34,7 +34,8 @@ def fingerprint(path: Path) -> str:
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb", buffering=0) as stream:
+    # Buffered, because a bare read may return less than was asked for on a network file system.
+    with path.open("rb", buffering=_SAMPLE_BYTES) as stream:
         size = os.fstat(stream.fileno()).st_size
         hasher = hashlib.sha256(f"fingerprint-1:{size}:".encode("ascii"))
         if size <= _WHOLE_BYTES:

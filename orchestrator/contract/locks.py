@@ -37,7 +37,8 @@ class ProcessLock:
     """An exclusive lock on a file; use it as a context manager.
 
     Raises on entering:
-        LockHeld: not free, and ``wait`` is False.
+        LockHeld: not free, and ``wait`` is False; or the file system cannot lock.
+        OSError: the file cannot be made or opened.
     """
 
     def __init__(self, path: Path, *, wait: bool = False) -> None:
@@ -46,18 +47,31 @@ class ProcessLock:
         self._descriptor = -1
 
     def __enter__(self) -> ProcessLock:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            _take(descriptor, wait=self._wait)
-            os.ftruncate(descriptor, 0)
-            os.lseek(descriptor, 1, os.SEEK_SET)  # byte 0 is the one that Windows locks
-            os.write(descriptor, json.dumps(_about_self()).encode("ascii"))
-        except OSError as error:
-            os.close(descriptor)
-            raise LockHeld(self._path, read_holder(self._path)) from error
-        self._descriptor = descriptor
+        self._descriptor = self._locked()
+        with contextlib.suppress(OSError):  # a full disk is no reason to call the lock held
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 1, os.SEEK_SET)  # byte 0 is the one that Windows locks
+            os.write(self._descriptor, json.dumps(_about_self()).encode("ascii"))
         return self
+
+    def _locked(self) -> int:
+        """A descriptor that has the lock of the file that is at the path now.
+
+        Whoever held it may have removed the file with its folder: a lock on what is left of that
+        would keep nobody else out.
+        """
+        while True:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                _take(descriptor, wait=self._wait)
+            except OSError as error:
+                os.close(descriptor)
+                raise LockHeld(self._path, read_holder(self._path)) from error
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(self._path)):
+                    return descriptor
+            os.close(descriptor)
 
     def __exit__(
         self,

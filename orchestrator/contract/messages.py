@@ -179,7 +179,7 @@ def decode(line: bytes) -> Message | None:
         return None
     try:
         body = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(body, dict) or "v" not in body or "type" not in body:
         return None

@@ -45,11 +45,16 @@ class StageRecord:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A file about to be published: recorded before the library is touched."""
+    """A file about to be published: recorded before the library is touched.
+
+    ``temporary`` is its name on the way to ``target``. With ``displaces`` that name may also hold
+    what was at ``target``, which ought to have the hash ``sha256``.
+    """
 
     target: str
     sha256: str
     temporary: str
+    displaces: bool = False
 
 
 @dataclass(slots=True)

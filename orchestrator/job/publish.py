@@ -58,7 +58,7 @@ def publish(
                     error_class=ErrorClass.STORAGE,
                     retryable=True,
                 )
-            _put_in_place(temporary, target, owned.get(target.name))
+            _put_in_place(temporary, target, owned.get(target.name), record_intent)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -69,10 +69,19 @@ def publish(
 
 
 def remove_leftovers(intents: tuple[Intent, ...]) -> None:
-    """Remove temporary files that a killed run left in the library; each is named in an intent."""
+    """Remove temporary files that a killed run left in the library; each is named in an intent.
+
+    What a person edited in the moment before the kill, and we had moved aside, is put back.
+    """
+    ours = {intent.sha256 for intent in intents}
+    displacing = {intent.temporary for intent in intents if intent.displaces}
     for intent in intents:
+        leftover = Path(intent.temporary)
         with contextlib.suppress(OSError):
-            Path(intent.temporary).unlink(missing_ok=True)
+            if intent.temporary in displacing and _hash_or_none(leftover) not in (None, *ours):
+                _put_back(leftover, Path(intent.target))
+            else:
+                leftover.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path) -> None:
@@ -90,7 +99,20 @@ def _copy(source: Path, temporary: Path) -> None:
     fsync_file(temporary)
 
 
-def _put_in_place(temporary: Path, target: Path, owned_sha256: str | None) -> None:
+def _put_back(leftover: Path, target: Path) -> None:
+    try:
+        rename_new(leftover, target)
+    except FileExistsError:
+        if exchange(leftover, target):
+            leftover.unlink()
+
+
+def _put_in_place(
+    temporary: Path,
+    target: Path,
+    owned_sha256: str | None,
+    record_intent: Callable[[Intent], None],
+) -> None:
     try:
         rename_new(temporary, target)
         return
@@ -98,6 +120,7 @@ def _put_in_place(temporary: Path, target: Path, owned_sha256: str | None) -> No
         pass
     if owned_sha256 is None or _hash_or_none(target) != owned_sha256:
         raise _taken(target)
+    record_intent(Intent(str(target), owned_sha256, str(temporary), displaces=True))
     if exchange(temporary, target):
         if sha256_file(temporary) != owned_sha256:
             # Somebody edited it between the check and the swap: give it back to them.
@@ -105,6 +128,7 @@ def _put_in_place(temporary: Path, target: Path, owned_sha256: str | None) -> No
             raise _taken(target)
         return
     aside = target.with_name(temporary_name(target.name))
+    record_intent(Intent(str(target), owned_sha256, str(aside), displaces=True))
     target.rename(aside)
     if sha256_file(aside) != owned_sha256:
         rename_new(aside, target)
@@ -122,8 +146,9 @@ def _taken(target: Path) -> Failure:
 
 
 def _hash_or_none(path: Path) -> str | None:
+    """None for what is not there, and for what is no file (a FIFO would be waited on for ever)."""
     try:
-        return sha256_file(path)
+        return sha256_file(path) if path.is_file() else None
     except FileNotFoundError:
         return None
 

@@ -330,6 +330,7 @@ class _JobRun:
             seconds=result.seconds,
         )
         self._link.send(Finished("", False, failed.error, to_json(failed)))
+        self._events.close()
         return failed
 
     def _say(self, message: Message) -> None:

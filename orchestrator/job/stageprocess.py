@@ -134,7 +134,7 @@ class _Attempt:
             raise fail(
                 "environment_missing",
                 f"the environment of stage {self._stage.name} cannot be started: {error}",
-                "Run verify_install.py: it builds what is missing.",
+                "Run verify_install.py --build: it builds what is missing.",
                 error_class=ErrorClass.ENVIRONMENT,
             ) from error
 
@@ -219,7 +219,11 @@ def check_result(stage: JobStage, request: StageRequest, folder: AttemptFolder) 
     if not result.ok:
         if result.error is None:
             raise _invalid(stage, folder, "it failed without saying why")
-        raise Failure(ErrorInfo.from_json(result.error))
+        try:
+            stated_error = ErrorInfo.from_json(result.error)
+        except (KeyError, ValueError):
+            raise _invalid(stage, folder, "its error is no error record") from None
+        raise Failure(stated_error)
     stated = {record.name: record for record in result.outputs}
     for output in stage.outputs:
         record = stated.get(output.name)

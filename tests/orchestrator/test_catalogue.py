@@ -226,6 +226,10 @@ def test_files_that_are_missing(package: Path) -> None:
         ({"outputs": {"media": {"file": "a"}}}, "outputs.media: is the source file's name"),
         ({"outputs": {"a": {"file": "../x"}}}, "outputs.a.file: must be a plain file name"),
         ({"outputs": {"a": {"file": "a", "large": 1}}}, "outputs.a.large: must be true or false"),
+        (
+            {"outputs": {"a": {"file": "a", "large": True, "publish": "srt"}}},
+            "outputs.a.large: is not for an output that is published",
+        ),
         ({"outputs": {"a": {"file": "f"}, "b": {"file": "f"}}}, "outputs: two outputs have the"),
         ({"setings": {}}, "setings: unknown key 'setings'; did you mean 'settings'?"),
         ({"model_setting": "model"}, "model_setting: unknown setting 'model'"),

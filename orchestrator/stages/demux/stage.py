@@ -23,7 +23,13 @@ from orchestrator.contract.report import Report
 from .extent import Extent, audio_info, stated_end
 from .gaps import Timeline
 from .line import BYTES_PER_SAMPLE, SAMPLE_RATE, AudioLine
-from orchestrator.contract.mediafile import OPEN_OPTIONS, MediaFile, no_audio_track, not_media, refuse_other_files
+from orchestrator.contract.mediafile import (
+    OPEN_OPTIONS,
+    MediaFile,
+    no_audio_track,
+    not_media,
+    refuse_other_files,
+)
 from orchestrator.contract.tracks import audio_track
 
 _SEEKABLE = frozenset({"matroska", "mov", "mpegts", "asf", "wav", "flac"})

@@ -18,7 +18,13 @@ from orchestrator.contract.keys import fingerprint
 from orchestrator.contract.media import ProbeResult
 from orchestrator.contract.report import Report
 
-from orchestrator.contract.mediafile import OPEN_OPTIONS, MediaFile, no_audio_track, not_media, refuse_other_files
+from orchestrator.contract.mediafile import (
+    OPEN_OPTIONS,
+    MediaFile,
+    no_audio_track,
+    not_media,
+    refuse_other_files,
+)
 from orchestrator.contract.tracks import audio_track, subtitle_track
 
 

@@ -24,7 +24,7 @@ from orchestrator.contract.naming import (
     ],
 )
 def test_names_as_media_servers_read_them(arguments: tuple[str, ...], name: str) -> None:
-    assert sidecar_name(*arguments) == name  # type: ignore[arg-type]
+    assert sidecar_name(*arguments) == name
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_names_as_media_servers_read_them(arguments: tuple[str, ...], name: str)
     [("en", ("sdh", "forced")), ("en", ("hi",)), ("../en", ()), ("e.n", ()), ("日本", ())],
 )
 def test_refuses_what_cannot_stand_in_a_name(language: str, flags: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="flags|language"):
+    with pytest.raises(ValueError, match=r"flags|language"):
         sidecar_name("Film", language, "srt", flags)
 
 
@@ -79,7 +79,9 @@ def test_other_files_are_no_text_sidecars(name: str) -> None:
 
 
 def test_forced_and_commentary_are_not_the_whole_dialogue() -> None:
-    parsed = [parse_sidecar(f"Film.en{flag}.srt", "Film") for flag in ("", ".forced", ".commentary")]
+    parsed = [
+        parse_sidecar(f"Film.en{flag}.srt", "Film") for flag in ("", ".forced", ".commentary")
+    ]
     assert [name is not None and name.is_full for name in parsed] == [True, False, False]
 
 
@@ -88,9 +90,7 @@ def test_forced_and_commentary_are_not_the_whole_dialogue() -> None:
     language=st.sampled_from(["en", "de", "hi", "zh", "is", "yue"]),
     flag=st.sampled_from([(), ("sdh",), ("forced",)]),
 )
-def test_every_name_written_is_recognised(
-    stem: str, language: str, flag: tuple[str, ...]
-) -> None:
+def test_every_name_written_is_recognised(stem: str, language: str, flag: tuple[str, ...]) -> None:
     parsed = parse_sidecar(sidecar_name(stem, language, "srt", flag), stem)
     assert parsed == SidecarName(language, flag == ("forced",), flag == ("sdh",), False, "srt")
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.contract.errors import ErrorInfo, Failure
-from orchestrator.contract.job import read_job_result
+from orchestrator.contract.job import JobResult, read_job_result, write_job
 from orchestrator.contract.locks import ProcessLock
+from orchestrator.contract.paths import JobFolder
 from orchestrator.job.link import Link
-from orchestrator.job.manifest import read_manifest
+from orchestrator.job.manifest import Intent, read_manifest
 from orchestrator.job.plan import Selection
 from orchestrator.job.process import run_stage
 from orchestrator.job.run import run_job
@@ -19,16 +20,17 @@ from orchestrator.job.run import run_job
 from .conftest import MakeJob, fake_stage, relay_stage
 
 
-def statuses(result):
+def statuses(result: JobResult) -> list[tuple[str, str]]:
     return [(account.name, account.status) for account in result.stages]
 
 
-def run(folder, selection=Selection()):
+def run(folder: JobFolder, selection: Selection = Selection()) -> JobResult:
     return run_job(folder, Link(None), "run-1", selection)
 
 
-def error_of(result) -> ErrorInfo:
+def error_of(result: JobResult) -> ErrorInfo:
     assert result.status == "failed"
+    assert result.error is not None
     return ErrorInfo.from_json(result.error)
 
 
@@ -91,8 +93,6 @@ def test_a_file_we_published_is_replaced_when_settings_change(
     folder, job = make_job(fake_stage(), relay_stage("good evening"))
     changed = replace(job, publication=replace(job.publication, owned=owned))
     folder.spec.unlink()
-    from orchestrator.contract.job import write_job
-
     write_job(folder, changed)
 
     result = run(folder)
@@ -207,14 +207,12 @@ def test_a_person_s_subtitle_is_never_touched(make_job: MakeJob, tmp_path: Path)
 
 
 def test_leftovers_of_a_killed_publication_are_removed(make_job: MakeJob, tmp_path: Path) -> None:
-    folder, job = make_job(fake_stage())
+    folder, _ = make_job(fake_stage())
     leftover = tmp_path / "library" / ".batch-subtitles-dead.srt.tmp"
     leftover.write_text("half")
     run(folder)
     manifest = read_manifest(folder)
     assert manifest is not None
-    from orchestrator.job.manifest import Intent
-
     manifest.intents = (Intent("film.en.srt", "0" * 64, str(leftover)),)
     manifest.save(folder)
     run(folder)
@@ -230,8 +228,6 @@ def test_one_job_is_run_once_at_a_time(make_job: MakeJob) -> None:
 
 
 def test_a_folder_without_a_job_is_refused(tmp_path: Path) -> None:
-    from orchestrator.contract.paths import JobFolder
-
     with pytest.raises(Failure) as caught:
         run(JobFolder(tmp_path))
     assert caught.value.info.code == "job_unreadable"

@@ -92,6 +92,17 @@ def crashes_at_exit(request, report):
     atexit.register(os.kill, os.getpid(), signal.SIGKILL)
 
 
+def hangs_at_exit(request, report):
+    """As some native libraries do, after all work is done; the pipe is closed."""
+    import atexit
+
+    def hang():
+        os.closerange(3, 64)
+        time.sleep(600)
+
+    atexit.register(hang)
+
+
 def out_of_memory(request, report):
     raise MemoryError("cannot allocate 4.0 GiB")
 
@@ -102,6 +113,11 @@ def leaves_grandchild(request, report):
     child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     Path(request.settings["gate"]).write_text(str(child.pid))
     hangs(request, report)
+
+
+def leaves_grandchild_and_stalls(request, report):
+    report.progress = lambda *_arguments: None
+    leaves_grandchild(request, report)
 
 
 def waits(request, report):
@@ -128,8 +144,10 @@ FAULTS = {
         misses_output,
         bad_json,
         crashes_at_exit,
+        hangs_at_exit,
         out_of_memory,
         leaves_grandchild,
+        leaves_grandchild_and_stalls,
         waits,
     )
 }

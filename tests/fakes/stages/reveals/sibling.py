@@ -1,0 +1,3 @@
+"""What a stage keeps beside itself."""
+
+ANSWER = 42

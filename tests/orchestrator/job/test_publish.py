@@ -1,0 +1,267 @@
+"""Files on their way into a library: whole or not at all, and never over somebody's own."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from orchestrator.contract.errors import Failure
+from orchestrator.job import publish as module
+from orchestrator.job.manifest import Intent
+from orchestrator.job.publish import Delivery, make_folder, publish, remove_leftovers
+
+NEW, OLD, THEIRS = b"new subtitles", b"old subtitles", b"a person's subtitles"
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+class Library:
+    """A folder with a film, a finished ``film.en.srt`` in the store, and the intents recorded."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "library"
+        self.folder.mkdir()
+        self.target = self.folder / "film.en.srt"
+        made = root / "made.srt"
+        made.write_bytes(NEW)
+        self.delivery = Delivery(made, self.target, sha256(NEW))
+        self.intents: list[Intent] = []
+
+    def publish(self, owned: bytes | None = None) -> None:
+        names: Mapping[str, str] = {self.target.name: sha256(owned)} if owned else {}
+        published = publish(self.delivery, names, self.intents.append)
+        assert published.path == str(self.target)
+        assert published.sha256 == sha256(NEW)
+        status = self.target.stat()
+        assert (published.size, published.mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+    def refused(self, owned: bytes | None = None) -> str:
+        with pytest.raises(Failure) as caught:
+            self.publish(owned)
+        assert caught.value.info.hint
+        return caught.value.info.code
+
+    def resume(self) -> None:
+        remove_leftovers(tuple(self.intents))
+
+    @property
+    def content(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.folder.iterdir()}
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path)
+
+
+def no_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "exchange", lambda _first, _second: False)
+
+
+on_each_file_system = pytest.mark.parametrize(
+    "simulate", [lambda _patch: None, no_exchange], ids=["native", "no_exchange"]
+)
+Simulate = Callable[[pytest.MonkeyPatch], None]
+
+
+def test_the_intent_is_recorded_before_the_library_is_touched(library: Library) -> None:
+    def record(intent: Intent) -> None:
+        assert library.content == {}
+        library.intents.append(intent)
+
+    publish(library.delivery, {}, record)
+    assert library.content == {"film.en.srt": NEW}
+    (intent,) = library.intents
+    assert (intent.target, intent.sha256) == (str(library.target), sha256(NEW))
+    assert Path(intent.temporary).parent == library.folder
+
+
+def test_what_is_there_already_is_adopted(library: Library) -> None:
+    library.target.write_bytes(NEW)
+    library.publish()
+    assert library.intents == []
+
+
+def test_missing_folders_are_made(library: Library) -> None:
+    deep = library.folder / "Season 1" / "Extras" / "film.en.srt"
+    library.target = deep
+    library.delivery = Delivery(library.delivery.made, deep, sha256(NEW))
+    library.publish()
+    assert deep.read_bytes() == NEW
+    make_folder(deep.parent)
+
+
+def folder_there(target: Path) -> None:
+    target.mkdir()
+
+
+def fifo_there(target: Path) -> None:
+    os.mkfifo(target)
+
+
+def dangling_link_there(target: Path) -> None:
+    target.symlink_to(target.with_name("nowhere"))
+
+
+def link_to_itself_there(target: Path) -> None:
+    target.symlink_to(target.name)
+
+
+@pytest.mark.parametrize(
+    "take", [folder_there, fifo_there, dangling_link_there, link_to_itself_there]
+)
+@pytest.mark.parametrize("owned", [None, OLD])
+def test_a_name_that_anything_has_is_taken(
+    library: Library, take: Callable[[Path], None], owned: bytes | None
+) -> None:
+    take(library.target)
+    before = os.lstat(library.target).st_ino
+    assert library.refused(owned) == "name_taken"
+    assert os.lstat(library.target).st_ino == before
+    assert os.listdir(library.folder) == ["film.en.srt"]
+
+
+@pytest.mark.parametrize("owned", [None, OLD])
+def test_a_person_s_file_stays(library: Library, owned: bytes | None) -> None:
+    library.target.write_bytes(THEIRS)
+    assert library.refused(owned) == "name_taken"
+    assert library.content == {"film.en.srt": THEIRS}
+
+
+@on_each_file_system
+def test_our_older_file_is_replaced(
+    library: Library, monkeypatch: pytest.MonkeyPatch, simulate: Simulate
+) -> None:
+    simulate(monkeypatch)
+    library.target.write_bytes(OLD)
+    library.publish(OLD)
+    assert library.content == {"film.en.srt": NEW}
+
+
+@on_each_file_system
+def test_an_edit_in_the_last_moment_is_given_back(
+    library: Library, monkeypatch: pytest.MonkeyPatch, simulate: Simulate
+) -> None:
+    simulate(monkeypatch)
+    library.target.write_bytes(OLD)
+    hash_or_none = module._hash_or_none
+
+    def edited_after_the_check(path: Path) -> str | None:
+        found = hash_or_none(path)
+        if library.intents:
+            path.write_bytes(THEIRS)
+        return found
+
+    monkeypatch.setattr(module, "_hash_or_none", edited_after_the_check)
+    assert library.refused(OLD) == "name_taken"
+    assert library.content == {"film.en.srt": THEIRS}
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "code"),
+    [
+        ("_copy", errno.ENOSPC, "disk_full"),
+        ("_copy", errno.EROFS, "read_only"),
+        ("rename_new", errno.EIO, "storage_error"),
+        ("fsync_file", errno.ENOTCONN, "storage_error"),
+        ("make_folder", errno.EACCES, "permission_denied"),
+    ],
+)
+def test_a_storage_error_leaves_the_library_as_it_was(
+    library: Library, monkeypatch: pytest.MonkeyPatch, call: str, number: int, code: str
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    library.target.write_bytes(OLD)
+    monkeypatch.setattr(module, call, fail)
+    with pytest.raises(Failure, match=r"film\.en\.srt could not be written") as caught:
+        library.publish(OLD)
+    assert caught.value.info.code == code
+    assert library.content == {"film.en.srt": OLD}
+
+
+def test_a_disk_that_lies_about_what_it_wrote_is_found_out(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_copy", lambda _made, temporary: temporary.write_bytes(b"zeros"))
+    assert library.refused() == "storage_error"
+    assert library.content == {}
+
+
+def killed_at(monkeypatch: pytest.MonkeyPatch, call: str, *, after: bool) -> None:
+    """Die before (or right after) the first such call; nothing that follows has an effect."""
+    real = getattr(module, call)
+
+    def die(*arguments: object) -> None:
+        if after:
+            real(*arguments)
+        monkeypatch.setattr(Path, "unlink", lambda *_a, **_k: None)  # the dead clean nothing up
+        raise Killed
+
+    monkeypatch.setattr(module, call, die)
+
+
+@on_each_file_system
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("call", ["_copy", "rename_new", "exchange", "fsync_folder"])
+@pytest.mark.parametrize("before", [None, OLD])
+def test_a_killed_publication_is_repeated_without_a_trace(
+    library: Library, call: str, after: bool, before: bytes | None, simulate: Simulate
+) -> None:
+    if before is not None:
+        library.target.write_bytes(before)
+    with pytest.MonkeyPatch.context() as patch:
+        simulate(patch)
+        killed_at(patch, call, after=after)
+        try:
+            library.publish(before)
+        except Killed:
+            pass
+    library.resume()
+    assert library.content.get("film.en.srt") in (None, before, NEW)
+    library.publish(before)
+    assert library.content == {"film.en.srt": NEW}
+
+
+@pytest.mark.parametrize("moment", ["exchanged", "moved aside"])
+def test_a_person_s_edit_outlives_a_kill_in_the_worst_moment(library: Library, moment: str) -> None:
+    """Edited after the check, displaced by us, and then we died."""
+    with pytest.MonkeyPatch.context() as patch:
+        if moment == "moved aside":
+            no_exchange(patch)
+        library.target.write_bytes(OLD)
+
+        def die(path: Path) -> str:
+            if path.read_bytes() == THEIRS:
+                patch.setattr(Path, "unlink", lambda *_a, **_k: None)
+                raise Killed
+            return sha256(path.read_bytes())
+
+        def edit(intent: Intent) -> None:
+            library.intents.append(intent)
+            if intent.displaces:
+                library.target.write_bytes(THEIRS)
+
+        patch.setattr(module, "sha256_file", die)
+        with pytest.raises(Killed):
+            publish(library.delivery, {"film.en.srt": sha256(OLD)}, edit)
+    library.resume()
+    assert library.content == {"film.en.srt": THEIRS}
+    assert library.refused(OLD) == "name_taken"
+
+
+def test_leftovers_in_a_library_that_is_gone_are_no_error(tmp_path: Path) -> None:
+    gone = tmp_path / "gone" / ".batch-subtitles-1.srt.tmp"
+    target = str(tmp_path / "gone" / "film.srt")
+    remove_leftovers((Intent(target, "0" * 64, str(gone), displaces=True),))
+    remove_leftovers((Intent(target, "0" * 64, str(gone)),))

@@ -1,0 +1,60 @@
+"""What a terminal is shown."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.contract.errors import ErrorInfo
+from orchestrator.terminal import print_failure, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Café 日本.mkv", "Café 日本.mkv"),
+        ("a\x1b[2Jb", "a\\x1b[2Jb"),
+        ("a\rb", "a\\rb"),
+        ("a\tb", "a\\tb"),
+        ("\udcff", "\\udcff"),
+        ("abc\u202etxt", "abc\\u202etxt"),
+        ("\x9b31m", "\\x9b31m"),
+        ("two\nlines", "two\nlines"),
+    ],
+)
+def test_what_a_terminal_could_obey_is_shown_as_an_escape(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@given(st.text(st.characters(codec=None, categories=None)))
+def test_nothing_shown_is_a_control(text: str) -> None:
+    shown = printable(text)
+    assert all(one.isprintable() or one == "\n" for one in shown)
+    shown.encode("utf-8")
+
+
+def told(info: ErrorInfo, encoding: str) -> str:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding, newline="\n")
+    print_failure(info, stream)
+    stream.flush()
+    return raw.getvalue().decode(encoding)
+
+
+def test_a_failure_says_what_to_do() -> None:
+    info = ErrorInfo("no_media", "/films/é\x1b: no media", "Name another folder.")
+    assert told(info, "utf-8") == (
+        "error: /films/é\\x1b: no media (no_media)\n  what to do: Name another folder.\n"
+    )
+    assert told(info, "ascii").startswith("error: /films/\\xe9\\x1b: no media")
+
+
+def test_a_failure_without_a_way_out_is_one_line() -> None:
+    assert told(ErrorInfo("odd", "It is odd."), "utf-8") == "error: It is odd. (odd)\n"
+
+
+def test_a_stream_that_does_not_know_its_encoding_gets_ascii() -> None:
+    stream = io.StringIO()
+    print_failure(ErrorInfo("odd", "é"), stream)
+    assert stream.getvalue() == "error: \\xe9 (odd)\n"
