@@ -173,7 +173,7 @@ def _build(
             "format": FORMAT,
             "name": spec.name,
             "key": key,
-            "python": str(built.python),
+            "python": built.python.relative_to(folder).as_posix(),
             "python_version": built.python_version,
             "packages": dict(built.packages),
             "installer": built.installer,
@@ -196,16 +196,17 @@ def _read(folder: Path, key: str) -> Environment | None:
             name=record["name"],
             key=record["key"],
             path=folder,
-            python=Path(record["python"]),
+            python=folder / record["python"],
             python_version=record["python_version"],
             packages=record["packages"],
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    # A work folder that was copied elsewhere still names the interpreter of the old place.
-    moved = not environment.python.is_relative_to(folder)
+    elsewhere = not environment.python.is_relative_to(folder)
     return (
-        None if environment.key != key or moved or not environment.python.exists() else environment
+        None
+        if environment.key != key or elsewhere or not environment.python.exists()
+        else environment
     )
 
 

@@ -135,7 +135,7 @@ def test_a_leftover_is_removed_and_built_again(
     assert not (folder / "half").exists()
 
 
-@pytest.mark.parametrize("damage", ["unreadable", "interpreter gone", "moved", "other key"])
+@pytest.mark.parametrize("damage", ["unreadable", "interpreter gone", "elsewhere", "other key"])
 def test_what_is_not_ready(
     spec: EnvironmentSpec, tmp_path: Path, uv_with: UvWith, damage: str
 ) -> None:
@@ -147,7 +147,7 @@ def test_what_is_not_ready(
         ready.write_text("{")
     elif damage == "interpreter gone":
         environment.python.unlink()
-    elif damage == "moved":
+    elif damage == "elsewhere":
         ready.write_text(json.dumps({**record, "python": sys.executable}))
     else:
         ready.write_text(json.dumps({**record, "key": "0" * 64}))
