@@ -42,12 +42,14 @@ class Candidates:
         prober: Prober,
         emit: Callable[[Event], None],
         limit: int | None = None,
+        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._scan = scan
         self._policy = policy
         self._state = state
         self._prober = prober
         self._emit = emit
+        self._now_ns = now_ns
         self._left = math.inf if limit is None else limit
         self._unsaved: dict[str, tuple[MediaFile, ProbeResult]] = {}
         self._send, self._ready = trio.open_memory_channel[Candidate](math.inf)
@@ -84,7 +86,7 @@ class Candidates:
             if item is None:
                 continue
             probe = await self._probe(item)
-            decision = decide(item, view, self._policy, time.time_ns(), probe)
+            decision = decide(item, view, self._policy, self._now_ns(), probe)
             if isinstance(decision, Work):
                 return _task(item, view, decision, probe)
             self._scan.settle(item, view, _GROWING if isinstance(decision, Deferred) else decision)
@@ -107,7 +109,7 @@ class Candidates:
     async def _look(self, candidate: Candidate) -> None:
         item, view = candidate.item, candidate.view
         probe = await self._probe(item)
-        decision = decide(item, view, self._policy, time.time_ns(), probe)
+        decision = decide(item, view, self._policy, self._now_ns(), probe)
         if isinstance(decision, Work):
             self._left -= 1
             self._emit(Queued(item.path, item.size, probe.duration, decision.reason.value))
@@ -120,7 +122,7 @@ class Candidates:
     async def _look_late(self, candidate: Candidate) -> None:
         """Wait until the file has been left alone long enough; if it grew meanwhile, skip it."""
         item = candidate.item
-        age = time.time() - item.mtime_ns / 1e9
+        age = (self._now_ns() - item.mtime_ns) / 1e9
         await trio.sleep(max(0.0, self._policy.settle_seconds - age))
         now = await self._as_it_is(item)
         if now == item:
@@ -151,12 +153,16 @@ class Candidates:
         return result
 
     async def _save_probes(self) -> None:
-        probes, self._unsaved = self._unsaved, {}
+        """Save them, and forget them only then: meanwhile somebody may ask for one."""
+        probes = dict(self._unsaved)
         if probes:
             rows = [
                 (path, item.size, item.mtime_ns, result) for path, (item, result) in probes.items()
             ]
             await trio.to_thread.run_sync(self._state.record_probes, rows)
+        for path, probe in probes.items():
+            if self._unsaved.get(path) is probe:
+                del self._unsaved[path]
 
 
 def _task(item: MediaFile, view: FolderView, work: Work, probe: ProbeResult) -> Task:

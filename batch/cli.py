@@ -6,9 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from batch.options import Options
 from orchestrator.contract.errors import ExitCode, Failure, exit_code_of
 from orchestrator.settings import LoadedSettings, load_settings, parse_assignments
 from orchestrator.terminal import print_failure
@@ -29,19 +29,6 @@ _SETTING_FLAGS = (
     ("--exclude", "exclude", "LIST", "not the files that match"),
     ("--log-level", "log_level", "LEVEL", "debug, info, warning or error"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says beyond settings."""
-
-    loaded: LoadedSettings
-    dry_run: bool
-    json: bool
-    limit: int | None
-    stages: tuple[str, ...]
-    resume: bool
-    retry_failed: bool
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -147,6 +147,8 @@ def decide(
     refused = _refused_target(stem, view, policy, owned, known)
     if refused is not None:
         return refused
+    if not view.writable:
+        return Failed(_read_only(item, view))
     if probe is None:
         return _NEEDS_PROBE
     if probe.error is not None:
@@ -240,6 +242,16 @@ def _owned(view: FolderView, record: FileRecord | None) -> dict[str, str]:
         for name, published in view.published_names(record)
         if view.library.ownership(published) is Ownership.OURS
     }
+
+
+def _read_only(item: MediaFile, view: FolderView) -> ErrorInfo:
+    return ErrorInfo(
+        "output_read_only",
+        f"{item.path}: nothing can be written to {view.target}",
+        "Give this user write access to the folder, or name another place with --output-dir.",
+        ErrorClass.STORAGE,
+        retryable=True,
+    )
 
 
 def _no_audio(item: MediaFile) -> ErrorInfo:

@@ -69,3 +69,8 @@ class FolderView:
             folder, name = os.path.split(published.path)
             if folder == self.target:
                 yield name, published
+
+    @cached_property
+    def writable(self) -> bool:
+        """Whether outputs can be put into the target folder."""
+        return self.library.writable(self.target)

@@ -13,7 +13,7 @@ SAMPLE_SECONDS = 1.0
 FIRST_SAMPLE_SECONDS = 0.25
 """The first file waits for a sample over at least this time, so that it is held back as well."""
 
-PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = 300.0
 """How long busy programs can hold back one file."""
 
 

@@ -60,13 +60,17 @@ class LoadSampler:
 def _machine_seconds() -> tuple[float, float]:
     """CPU seconds of all cores since boot: in use, and in all.
 
+    Programs that were started as nice ones step back by themselves and do not count as use; nor
+    does time that a hypervisor gave to other machines.
+
     Not ``psutil.cpu_percent``: it remembers its last call per thread, so a sample taken in a
     thread's first call is always 0 %.
     """
     times = psutil.cpu_times()
-    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # in user and nice
+    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # in user, nice
     everything = float(sum(times)) - guests
-    return everything - times.idle - getattr(times, "iowait", 0.0), everything
+    free = ("idle", "iowait", "nice", "steal")
+    return everything - sum(getattr(times, name, 0.0) for name in free), everything
 
 
 def _percent(part: float, whole: float) -> float:

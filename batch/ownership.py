@@ -29,6 +29,9 @@ class Library(Protocol):
     def ownership(self, published: Published) -> Ownership:
         """Whether what we once published is still that."""
 
+    def writable(self, folder: str) -> bool:
+        """Whether a file can be made in the folder, which may not exist yet."""
+
 
 class DiskLibrary:
     """The library as it is on the disk."""
@@ -56,3 +59,8 @@ class DiskLibrary:
         except OSError:
             return Ownership.EDITED
         return Ownership.OURS if same else Ownership.EDITED
+
+    def writable(self, folder: str) -> bool:
+        while not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+        return os.access(folder, os.W_OK)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import itertools
 import os
 import secrets
@@ -17,13 +16,13 @@ import trio
 
 from batch.admission import Thresholds
 from batch.app import Bus, Plan, run_batch
-from batch.cli import Options
 from batch.decide import Policy
 from batch.discover import discover
 from batch.events import Observer, RunStarted
 from batch.library import count_media, discovery_rules
 from batch.listing import DirectoryListing
 from batch.logfile import LogObserver, log_to
+from batch.options import Options
 from batch.report import print_report
 from batch.scan import Places
 from batch.state import State
@@ -37,6 +36,7 @@ from orchestrator.hardware import Gpu, GpuMeter, Hardware, detect
 from orchestrator.preflight.gather import make_context, verified_key
 from orchestrator.preflight.run import checks
 from orchestrator.preflight.stamp import is_fresh, write_stamp
+from orchestrator.prepare import current_user
 from orchestrator.settings import Settings, resolved, work_folder
 from orchestrator.setup import Ready, make_ready, say
 
@@ -54,6 +54,8 @@ def run_session(options: Options) -> int:
     work = WorkFolder(_made(work_folder(settings)))
     root = _input(settings)
     listings = _with_media(discover(root, discovery_rules(settings, work)), root)
+    if not options.dry_run:
+        _check_target(settings, root)
     hardware = detect()
     values = resolved(settings, hardware, options.loaded.catalogue)
     with ExitStack() as stack:
@@ -101,7 +103,6 @@ def _run(
         code = trio.run(run_batch, plan, listings, state, bus)
     if options.dry_run:
         return code
-    state.end_run(run_id, time.time(), code)
     summary_path: Path | None = folder / SUMMARY_NAME
     try:
         summary.write(folder / SUMMARY_NAME)
@@ -115,6 +116,7 @@ def _run(
             summary_path=summary_path,
             log_path=folder / LOG_NAME,
         )
+    state.end_run(run_id, time.time(), code)
     return code
 
 
@@ -141,7 +143,7 @@ def _plan(
         ),
         places=Places(root if os.path.isdir(root) else os.path.dirname(root), output_root),
         work=work,
-        user=_user(),
+        user=current_user(),
         probe_python=ready.probe_python,
         probe_stage=ready.probe_stage,
         thresholds=Thresholds(
@@ -184,6 +186,24 @@ def _with_media(listings: Iterator[DirectoryListing], root: str) -> Iterator[Dir
         f"there is no media file in {root}",
         "Check the folder, and the settings extensions, include and exclude.",
     )
+
+
+def _check_target(settings: Settings, root: str) -> None:
+    """Refuse a place that no subtitle could be written to, before hours of work for nothing.
+
+    Raises:
+        Failure: ``output_read_only``.
+    """
+    target = Path(root) if settings.output_dir is None else settings.output_dir.absolute()
+    while not target.is_dir():
+        target = target.parent
+    if not os.access(target, os.W_OK):
+        raise fail(
+            "output_read_only",
+            f"nothing can be written to {target}",
+            "Give this user write access, or name another place with --output-dir.",
+            error_class=ErrorClass.ENVIRONMENT,
+        )
 
 
 def _verify(options: Options, ready: Ready, hardware: Hardware, work: WorkFolder) -> None:
@@ -256,14 +276,6 @@ def _log(stack: ExitStack, path: Path, level: str) -> None:
         stack.enter_context(log_to(path, level))
     except OSError as error:
         raise Failure(describe_os_error(error, f"{path} could not be written")) from error
-
-
-def _user() -> str:
-    """Whose jobs they are. A container may run as a number without a name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return "user"
 
 
 def _gpu_load(gpu: Gpu | None) -> Callable[[], tuple[float, float] | None]:

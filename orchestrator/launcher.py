@@ -97,7 +97,8 @@ async def run_job_process(
     try:
         with trio.CancelScope() as patience:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_forward, speak, orders, patience)
+                nursery.start_soon(_pass_drain, speak, orders)
+                nursery.start_soon(_pass_cancel, speak, orders, patience)
                 await _listen(process, handle, speak)
                 nursery.cancel_scope.cancel()
         if not patience.cancelled_caught:
@@ -160,20 +161,18 @@ def _decode(line: bytes) -> Message | None:
         return None
 
 
-async def _forward(speak: _Speaker, orders: Orders, patience: trio.CancelScope) -> None:
-    """Pass orders on; a job that does not follow a cancel in time loses our patience."""
-    async with trio.open_nursery() as nursery:
+async def _pass_drain(speak: _Speaker, orders: Orders) -> None:
+    await orders.draining.wait()
+    await speak.send(Drain())
 
-        async def drain() -> None:
-            await orders.draining.wait()
-            await speak.send(Drain())
 
-        nursery.start_soon(drain)
-        await orders.cancelling.wait()
-        with trio.move_on_after(orders.cancel_seconds):
-            await speak.send(Cancel())
-            await trio.sleep_forever()
-        patience.cancel()
+async def _pass_cancel(speak: _Speaker, orders: Orders, patience: trio.CancelScope) -> None:
+    """A job that does not follow a cancel in time loses our patience."""
+    await orders.cancelling.wait()
+    with trio.move_on_after(orders.cancel_seconds):
+        await speak.send(Cancel())
+        await trio.sleep_forever()
+    patience.cancel()
 
 
 async def _kill_tree(process: trio.Process, command: JobCommand) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
 import re
@@ -130,6 +131,14 @@ def _job_stage(
         model=model,
         uses=spec.uses,
     )
+
+
+def current_user() -> str:
+    """The user's name; ``user`` where the system knows none for this uid, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "user"
 
 
 def own_version() -> str:

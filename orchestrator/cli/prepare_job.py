@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import stat
 import sys
@@ -19,7 +18,7 @@ from orchestrator.contract.media import ProbeResult
 from orchestrator.contract.naming import media_stem
 from orchestrator.contract.paths import JobFolder, WorkFolder
 from orchestrator.hardware import Hardware, detect
-from orchestrator.prepare import JobMaker, remember_latest
+from orchestrator.prepare import JobMaker, current_user, remember_latest
 from orchestrator.prober import open_prober
 from orchestrator.settings import load_settings, parse_assignments, resolved, work_folder
 from orchestrator.setup import Ready, make_ready
@@ -60,7 +59,7 @@ def prepare(given: argparse.Namespace) -> tuple[JobFolder, Job, Hardware]:
     status = media.stat()
     probe = trio.run(_probe, ready, work, media)
     _check(media, probe, clip)
-    folder, job = JobMaker(work, getpass.getuser()).make(
+    folder, job = JobMaker(work, current_user()).make(
         ready.recipe,
         Source(str(media), status.st_size, status.st_mtime_ns, probe.fingerprint),
         _publication(given.output_dir or loaded.settings.output_dir, media, ready, clip),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from batch import cli
+from batch.options import Options
 from batch.session import new_run_id
 from orchestrator.contract.errors import ErrorClass, ExitCode, fail
 
@@ -141,7 +142,7 @@ def test_a_work_folder_that_cannot_be_used(
 def test_the_exit_code_says_why_it_could_not_start(
     run: Run, library: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: ExitCode
 ) -> None:
-    def stopped(options: cli.Options) -> int:
+    def stopped(options: Options) -> int:
         raise raised
 
     monkeypatch.setattr("batch.session.run_session", stopped)
@@ -151,9 +152,9 @@ def test_the_exit_code_says_why_it_could_not_start(
 def test_options_reach_the_session(
     run: Run, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[cli.Options] = []
+    seen: list[Options] = []
 
-    def remember(options: cli.Options) -> int:
+    def remember(options: Options) -> int:
         seen.append(options)
         return 0
 

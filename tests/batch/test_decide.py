@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -41,12 +42,16 @@ class FakeLibrary:
 
     taken: set[str] = field(default_factory=set)
     states: dict[str, Ownership] = field(default_factory=dict)
+    read_only: bool = False
 
     def exists(self, path: str) -> bool:
         return path in self.taken
 
     def ownership(self, published: Published) -> Ownership:
         return self.states.get(published.path, Ownership.OURS)
+
+    def writable(self, folder: str) -> bool:
+        return not self.read_only
 
 
 def record(
@@ -368,3 +373,20 @@ class TestDiskLibrary:
         monkeypatch.setattr("batch.ownership.sha256_file", fails)
         doubtful = replace(published, mtime_ns=published.mtime_ns - 1)
         assert DiskLibrary().ownership(doubtful) is Ownership.EDITED
+
+
+def test_a_folder_that_nothing_can_be_written_to_fails_before_the_work() -> None:
+    decision = decide(FILM, view(library=FakeLibrary(read_only=True)), POLICY, NOW_NS, PROBE)
+    assert isinstance(decision, Failed)
+    assert decision.error.code == "output_read_only"
+    finished = view("Film.en.srt", known=record(), library=FakeLibrary(read_only=True))
+    assert reason(decide(FILM, finished, POLICY, NOW_NS)) is Reason.ALREADY_DONE
+
+
+def test_a_folder_to_be_made_is_as_writable_as_what_it_is_made_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert DiskLibrary().writable(str(tmp_path / "not" / "there"))
+    read_only_mount = str(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != read_only_mount)
+    assert not DiskLibrary().writable(str(tmp_path / "not" / "there"))

@@ -18,11 +18,6 @@ from orchestrator.contract.atomic import write_json
 from orchestrator.contract.errors import fail
 from orchestrator.contract.exchange import Clip, StageOutcome, StageRequest
 from orchestrator.contract.media import AudioTrack, choose_audio
-from orchestrator.contract.report import Report
-
-from .extent import Extent, audio_info, stated_end
-from .gaps import Timeline
-from .line import BYTES_PER_SAMPLE, SAMPLE_RATE, AudioLine
 from orchestrator.contract.mediafile import (
     OPEN_OPTIONS,
     MediaFile,
@@ -30,7 +25,12 @@ from orchestrator.contract.mediafile import (
     not_media,
     refuse_other_files,
 )
+from orchestrator.contract.report import Report
 from orchestrator.contract.tracks import audio_track
+
+from .extent import Extent, audio_info, stated_end
+from .gaps import Timeline
+from .line import BYTES_PER_SAMPLE, SAMPLE_RATE, AudioLine
 
 _SEEKABLE = frozenset({"matroska", "mov", "mpegts", "asf", "wav", "flac"})
 """Formats whose time stamps are true after a seek. In the others (MP3, AVI, raw streams) they may

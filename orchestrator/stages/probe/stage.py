@@ -16,8 +16,6 @@ from orchestrator.contract.errors import Failure, describe_os_error
 from orchestrator.contract.exchange import StageOutcome, StageRequest
 from orchestrator.contract.keys import fingerprint
 from orchestrator.contract.media import ProbeResult
-from orchestrator.contract.report import Report
-
 from orchestrator.contract.mediafile import (
     OPEN_OPTIONS,
     MediaFile,
@@ -25,6 +23,7 @@ from orchestrator.contract.mediafile import (
     not_media,
     refuse_other_files,
 )
+from orchestrator.contract.report import Report
 from orchestrator.contract.tracks import audio_track, subtitle_track
 
 

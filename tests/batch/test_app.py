@@ -1,0 +1,278 @@
+"""A run in this process, with jobs and a probe that really run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+
+from batch.admission import Thresholds
+from batch.app import Bus, Plan, run_batch
+from batch.decide import Policy
+from batch.events import (
+    AllDecided,
+    Discovered,
+    Draining,
+    Event,
+    FileFinished,
+    FileStarted,
+    Queued,
+    RunFinished,
+    Skipped,
+    StageProgress,
+)
+from batch.listing import DirectoryListing
+from batch.scan import Places
+from batch.state import State
+from orchestrator.contract.errors import ErrorClass, ErrorInfo, fail
+from orchestrator.contract.paths import WorkFolder
+from orchestrator.prepare import Recipe
+
+from .conftest import PROBE, Ear, add, make_recipe, walk
+
+Listings = Iterator[DirectoryListing]
+
+
+class Run:
+    """A plan for a library, and what came of it."""
+
+    def __init__(self, library: Path, state: State, ear: Ear, folder: Path) -> None:
+        self.library = library
+        self.state = state
+        self.ear = ear
+        self.bus = Bus([ear])
+        work = WorkFolder(folder / "work")
+        work.root.mkdir()
+        self.plan = Plan(
+            run_id="run-1",
+            recipe=make_recipe(),
+            policy=Policy("key of none", ("srt",), ("en",)),
+            places=Places(str(library), None),
+            work=work,
+            user="me",
+            probe_python=Path(sys.executable),
+            probe_stage=PROBE,
+            thresholds=Thresholds(0, 0, 0, 1.0),
+            max_workers=2,
+            drain_seconds=30.0,
+        )
+
+    def with_recipe(self, recipe: Recipe) -> None:
+        policy = replace(self.plan.policy, settings_key=recipe.settings_key)
+        self.plan = replace(self.plan, recipe=recipe, policy=policy)
+
+    async def __call__(self, listings: Listings | None = None) -> int:
+        code = await run_batch(
+            self.plan, walk(self.library) if listings is None else listings, self.state, self.bus
+        )
+        assert self.ear.of(RunFinished) == [self.ear.events[-1]]
+        assert self.ear.of(RunFinished)[0].exit_code == code
+        return code
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        return {os.path.basename(one.path): one.status for one in self.ear.of(FileFinished)}
+
+    @property
+    def error(self) -> ErrorInfo | None:
+        return self.ear.of(RunFinished)[0].error
+
+
+@pytest.fixture
+def run(library: Path, state: State, ear: Ear, tmp_path: Path) -> Run:
+    return Run(library, state, ear, tmp_path)
+
+
+async def test_a_library_is_worked_through(run: Run, library: Path) -> None:
+    for name in ("a.mkv", "b.mkv", "c.mkv"):
+        add(library, name)
+    assert await run() == 0
+    assert run.statuses == dict.fromkeys(("a.mkv", "b.mkv", "c.mkv"), "done")
+    assert run.error is None
+    assert len(run.ear.of(AllDecided)) == 1
+    assert (library / "b.en.srt").exists()
+
+
+async def test_files_that_harm_the_probe_are_failed_files(run: Run, library: Path) -> None:
+    for name, content in (
+        ("a.mkv", "speech"),
+        ("crash.mkv", "crashes"),
+        ("raise.mkv", "raises"),
+        ("silent.mkv", "silent"),
+        ("text.mkv", "text"),
+        ("z.mkv", "more speech"),
+    ):
+        add(library, name, content)
+    assert await run() == 5
+    assert {
+        os.path.basename(one.path): one.error.code for one in run.ear.of(FileFinished) if one.error
+    } == {
+        "crash.mkv": "probe_crashed",
+        "raise.mkv": "stage_raised",
+        "silent.mkv": "no_audio_track",
+        "text.mkv": "not_media",
+    }
+    assert run.statuses["a.mkv"] == run.statuses["z.mkv"] == "done"
+
+
+async def test_a_dry_run_only_says_what_would_be_done(run: Run, library: Path) -> None:
+    add(library, "a.mkv")
+    run.plan = replace(run.plan, dry_run=True)
+    assert await run() == 0
+    assert [one.reason for one in run.ear.of(Queued)] == ["new"]
+    assert run.ear.of(FileStarted) == []
+    assert sorted(os.listdir(library)) == ["a.mkv"]
+
+
+async def test_a_dry_run_ends_with_the_first_signal(run: Run, library: Path) -> None:
+    add(library, "a.mkv")
+    settle = replace(run.plan.policy, settle_seconds=1e12)
+    run.plan = replace(run.plan, dry_run=True, policy=settle)
+    run.ear.on(Discovered, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert await run() == 143
+    assert run.ear.of(AllDecided) == []
+
+
+async def test_the_first_signal_drains(run: Run, library: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    run.with_recipe(make_recipe("waits", gate))
+    for name in ("a.mkv", "b.mkv", "c.mkv"):
+        add(library, name)
+    signals = iter([signal.SIGINT])
+
+    def once() -> None:
+        for number in signals:
+            os.kill(os.getpid(), number)
+
+    run.ear.on(StageProgress, once)
+    run.ear.on(Draining, gate.touch)
+    assert await run() == 130
+    # The only stage could end, and then nothing was left to stop.
+    assert set(run.statuses.values()) <= {"done", "interrupted"}
+    assert 1 <= len(run.statuses) <= 2
+    run.ear.events.clear()
+    run.bus = Bus([run.ear])
+    assert await run() == 0
+    assert [name for name in sorted(os.listdir(library)) if name.endswith(".srt")] == [
+        "a.en.srt",
+        "b.en.srt",
+        "c.en.srt",
+    ]
+
+
+async def test_a_second_signal_stops_at_once_and_each_file_is_told(
+    run: Run, library: Path, tmp_path: Path
+) -> None:
+    run.with_recipe(make_recipe("waits", tmp_path / "gate"))
+    add(library, "a.mkv")
+    run.ear.on(StageProgress, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with trio.fail_after(60):
+        assert await run() == 130
+    assert run.statuses == {"a.mkv": "interrupted"}
+
+
+async def test_a_lost_disk_ends_the_run_resumable(run: Run, library: Path) -> None:
+    add(library, "a.mkv")
+
+    def walking() -> Listings:
+        yield from walk(library)
+        raise fail("storage_lost", "it went away", error_class=ErrorClass.STORAGE, retryable=True)
+
+    assert await run(walking()) == 75
+    assert run.error is not None
+    assert run.error.code == "storage_lost"
+    assert run.ear.of(Draining)
+
+
+async def test_a_library_that_vanishes_under_a_job_ends_the_run(
+    run: Run, library: Path, tmp_path: Path
+) -> None:
+    run.plan = replace(run.plan, max_workers=1)
+    run.with_recipe(make_recipe("waits", tmp_path / "gate"))
+    for name in ("a.mkv", "b.mkv"):
+        add(library, name)
+
+    def vanish() -> None:
+        shutil.rmtree(library, ignore_errors=True)
+        (tmp_path / "gate").touch()
+
+    run.ear.on(StageProgress, vanish)
+    assert await run() == 75
+    assert run.error is not None
+    assert run.error.error_class is ErrorClass.STORAGE
+    assert list(run.statuses) == ["a.mkv"]
+
+
+async def test_a_work_folder_that_cannot_be_written_ends_the_run(run: Run, library: Path) -> None:
+    for name in ("a.mkv", "b.mkv"):
+        add(library, name)
+    run.plan = replace(run.plan, max_workers=1)
+    run.plan.work.jobs.write_text("a file in its place")
+    assert await run() == 75
+    assert run.statuses == {"a.mkv": "failed"}
+
+
+@pytest.mark.parametrize("method", ["probe", "record_probes", "record_started", "record_done"])
+async def test_a_broken_state_ends_the_run_and_each_started_file_is_told(
+    run: Run, library: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def broken(*args: object, **kwargs: object) -> None:
+        raise fail("disk_full", "no space", error_class=ErrorClass.STORAGE, retryable=True)
+
+    for name in ("a.mkv", "b.mkv"):
+        add(library, name)
+    monkeypatch.setattr(run.state, method, broken)
+    with trio.fail_after(60):
+        assert await run() == 75
+    assert run.error is not None
+    assert run.error.code == "disk_full"
+    started = {one.path for one in run.ear.of(FileStarted)}
+    assert started <= {one.path for one in run.ear.of(FileFinished)}
+
+
+async def test_a_state_that_breaks_at_a_files_turn_ends_the_run(
+    run: Run, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(library, "a.mkv")
+    probe, calls = run.state.probe, []
+
+    def breaks_later(*args: object) -> object:
+        calls.append(args)
+        if len(calls) > 1:
+            raise fail("state_busy", "busy", error_class=ErrorClass.STORAGE, retryable=True)
+        return probe(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run.state, "probe", breaks_later)
+    monkeypatch.setattr("batch.candidates.PROBES_PER_COMMIT", 1)
+    assert await run() == 75
+
+
+async def test_a_bug_is_not_swallowed(
+    run: Run, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(library, "a.mkv")
+    monkeypatch.setattr(run.state, "record_done", lambda *args, **kwargs: 1 / 0)
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        await run()
+    assert run.statuses == {"a.mkv": "interrupted"}
+
+
+def test_the_end_of_the_run_is_the_last_event(ear: Ear) -> None:
+    bus = Bus([ear])
+    events: list[Event] = [Skipped("a", "new", ""), RunFinished(0)]
+    for event in (*events, Skipped("b", "late", "")):
+        bus.emit(event)
+    assert ear.events == events
+
+
+@pytest.mark.parametrize(("threads", "workers", "each"), [(8, 2, 4), (2, 3, 1), (7, 2, 3)])
+def test_jobs_share_the_threads(run: Run, threads: int, workers: int, each: int) -> None:
+    recipe = replace(run.plan.recipe, threads=threads)
+    assert replace(run.plan, recipe=recipe, max_workers=workers).threads == each

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from batch import candidates as module
+from batch.candidates import Candidates
+from batch.decide import Policy
+from batch.events import AllDecided, Discovered, FileFinished, Queued, Skipped
+from batch.filejob import Task
+from batch.listing import DirectoryListing
+from batch.scan import Places, Scan
+from batch.state import State
+from orchestrator.contract.errors import ErrorInfo, Failure, fail
+from orchestrator.contract.keys import fingerprint
+from orchestrator.contract.media import AudioTrack, ProbeResult
+
+from .conftest import OLD_NS, Ear, add, walk
+
+POLICY = Policy("key-1", ("srt",), ("en",), settle_seconds=5.0)
+SECOND = 10**9
+
+
+class FakeProber:
+    """Tells by the name what is in a file, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+
+    async def probe(self, path: str) -> ProbeResult:
+        await trio.lowlevel.checkpoint()
+        name = os.path.basename(path)
+        self.asked[name] += 1
+        audio = () if name.startswith("silent") else (AudioTrack(0, "aac", "en"),)
+        error = None
+        if name.startswith(("stalls", "text")):
+            error = ErrorInfo("bad", name, retryable=name.startswith("stalls"))
+        return ProbeResult(fingerprint(Path(path)), 60.0, "mkv", audio, error=error)
+
+
+@pytest.fixture
+def prober() -> FakeProber:
+    return FakeProber()
+
+
+Make = Callable[..., Candidates]
+
+
+@pytest.fixture
+def make(library: Path, state: State, ear: Ear, prober: FakeProber) -> Make:
+    """``Candidates`` of the library; the wall clock starts at OLD_NS and runs with Trio's."""
+
+    def make(limit: int | None = None) -> Candidates:
+        started = trio.current_time()
+
+        def now_ns() -> int:
+            return OLD_NS + round((trio.current_time() - started) * SECOND)
+
+        scan = Scan(Places(str(library), None), POLICY, state, ear, lambda: OLD_NS)
+        return Candidates(scan, POLICY, state, prober, ear, limit, now_ns)  # type: ignore[arg-type]
+
+    return make
+
+
+def add_settled(library: Path, *names: str) -> None:
+    for name in names:
+        add(library, name, mtime_ns=OLD_NS - 3600 * SECOND)
+
+
+async def tasks(candidates: Candidates, library: Path) -> list[Task]:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(candidates.survey, walk(library))
+        return [task async for task in candidates]
+
+
+def names(events: Sequence[Queued | FileFinished]) -> list[str]:
+    return [os.path.basename(event.path) for event in events]
+
+
+async def test_each_file_that_needs_work_becomes_a_task(
+    library: Path, make: Make, ear: Ear, prober: FakeProber
+) -> None:
+    add_settled(library, "b.mkv", "a.mkv", "silent.mkv", "text.mkv")
+
+    found = await tasks(make(), library)
+
+    assert [task.item.name for task in found] == ["a.mkv", "b.mkv"]
+    assert found[0].target_folder == str(library)
+    assert found[0].fingerprint == fingerprint(library / "a.mkv")
+    assert (found[0].audio_seconds, found[0].record, found[0].work.language) == (60.0, None, "en")
+    assert [(one.audio_seconds, one.reason) for one in ear.of(Queued)] == [(60.0, "new")] * 2
+    assert {
+        os.path.basename(one.path): one.error.code for one in ear.of(FileFinished) if one.error
+    } == {"silent.mkv": "no_audio_track", "text.mkv": "bad"}
+    assert isinstance(ear.events[-1], AllDecided)
+    assert ear.of(Discovered)
+
+
+async def test_each_file_is_looked_into_once_for_all_runs(
+    library: Path, make: Make, prober: FakeProber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PROBES_PER_COMMIT", 2)
+    add_settled(library, *(f"{number}.mkv" for number in range(5)), "text.mkv", "stalls.mkv")
+    for _ in range(2):
+        assert len(await tasks(make(), library)) == 5
+    assert prober.asked.pop("stalls.mkv") == 2, "another look may find something else"
+    assert set(prober.asked.values()) == {1}
+
+
+async def test_the_survey_runs_ahead_of_the_work(library: Path, make: Make, ear: Ear) -> None:
+    add_settled(library, *(f"{number}.mkv" for number in range(9)))
+    candidates = make()
+    await candidates.survey(walk(library))
+    assert len(ear.of(Queued)) == 9
+    assert (await anext(candidates)).item.name == "0.mkv"
+
+
+async def test_a_limit_counts_what_needs_work(library: Path, make: Make, ear: Ear) -> None:
+    add_settled(library, "a.mkv", "silent.mkv", "b.mkv", "c.mkv")
+    add(library, "growing.mkv")
+    found = await tasks(make(limit=2), library)
+    assert [task.item.name for task in found] == ["a.mkv", "b.mkv"]
+    assert names(ear.of(Queued)) == ["a.mkv", "b.mkv"]
+    assert ear.of(Discovered)[0].media == 5
+
+
+async def test_a_file_just_written_comes_last_when_it_has_settled(
+    autojump_clock: MockClock, library: Path, make: Make
+) -> None:
+    add(library, "a.mkv", mtime_ns=OLD_NS - SECOND)
+    add_settled(library, "b.mkv")
+    found = await tasks(make(), library)
+    assert [task.item.name for task in found] == ["b.mkv", "a.mkv"]
+    assert trio.current_time() == pytest.approx(4.0)
+
+
+async def test_a_file_that_grew_meanwhile_is_left_for_the_next_run(
+    library: Path, make: Make, ear: Ear, mock_clock: MockClock
+) -> None:
+    growing = add(library, "growing.mkv", mtime_ns=OLD_NS)
+    gone = add(library, "went.mkv", mtime_ns=OLD_NS)
+    candidates = make()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(candidates.survey, walk(library))
+        while not ear.of(Discovered):
+            await trio.lowlevel.checkpoint()
+        await wait_all_tasks_blocked()
+        growing.write_text("more of it")
+        gone.unlink()
+        mock_clock.jump(6.0)
+    assert [(one.reason, one.detail) for one in ear.of(Skipped)] == [
+        ("still_growing", "it is still being written to; run again later")
+    ]
+    assert [one.error.code for one in ear.of(FileFinished) if one.error] == ["source_unreadable"]
+    with pytest.raises(StopAsyncIteration):
+        await anext(candidates)
+
+
+async def test_each_file_is_decided_again_at_its_turn(
+    library: Path, make: Make, ear: Ear, prober: FakeProber, state: State
+) -> None:
+    add_settled(library, "a.mkv", "changed.mkv", "covered.mkv", "gone.mkv", "growing.mkv")
+    candidates = make()
+    await candidates.survey(walk(library))
+    assert len(ear.of(Queued)) == 5
+    add(library, "changed.mkv", "another cut", mtime_ns=OLD_NS - 60 * SECOND)
+    (library / "covered.en.srt").touch()
+    (library / "gone.mkv").unlink()
+    add(library, "growing.mkv", "a copy has begun", mtime_ns=OLD_NS)
+
+    found = [task async for task in candidates]
+
+    assert [task.item.name for task in found] == ["a.mkv", "changed.mkv"]
+    assert found[1].fingerprint == fingerprint(library / "changed.mkv")
+    assert found[1].item.size == len("another cut")
+    assert prober.asked == Counter(
+        {"a.mkv": 1, "changed.mkv": 2, "covered.mkv": 1, "gone.mkv": 1, "growing.mkv": 2}
+    )
+    assert {os.path.basename(one.path): one.reason for one in ear.of(Skipped)} == {
+        "covered.mkv": "name_taken",
+        "growing.mkv": "still_growing",
+    }
+    assert names(ear.of(FileFinished)) == ["gone.mkv"]
+
+
+async def test_a_lost_disk_ends_the_survey(library: Path, make: Make) -> None:
+    lost = fail("storage_lost", "the disk went away")
+
+    def walking() -> Iterator[DirectoryListing]:
+        yield from walk(library)
+        raise lost
+
+    add_settled(library, "a.mkv")
+    candidates = make()
+    with pytest.RaisesGroup(Failure, flatten_subgroups=True):
+        await candidates.survey(walking())
+    with pytest.raises(StopAsyncIteration):
+        await anext(candidates)

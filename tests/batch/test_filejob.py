@@ -1,0 +1,295 @@
+"""One file through a job process that really runs; faults are those of the process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+
+from batch.decide import Reason, Work
+from batch.events import (
+    FileFinished,
+    FileStarted,
+    FileWarning,
+    StageProgress,
+    StagesPlanned,
+)
+from batch.filejob import FileRunner, Task
+from batch.listing import MediaFile
+from batch.state import DONE, FAILED, INTERRUPTED, STARTED, FileRecord, State
+from orchestrator.contract.errors import ErrorClass, Failure
+from orchestrator.contract.job import JOB_RESULT_VERSION, JobResult
+from orchestrator.contract.keys import fingerprint
+from orchestrator.contract.paths import WorkFolder
+from orchestrator.contract.records import to_json
+from orchestrator.launcher import Orders, job_argv
+from orchestrator.prepare import JobMaker, Recipe
+
+from .conftest import Ear, add, make_recipe
+
+RUN = "run-1"
+
+
+class Runner:
+    """``FileRunner`` with its surroundings. ``script``: what runs in place of the job process."""
+
+    def __init__(self, folder: Path, state: State, ear: Ear) -> None:
+        self.work = WorkFolder(folder / "work")
+        self.state = state
+        self.ear = ear
+        self.orders = Orders(cancel_seconds=0.2)
+        self.media = add(folder / "library", "film.mkv")
+        self.script: str | None = None
+        self.executable = sys.executable
+
+    @property
+    def task(self) -> Task:
+        status = self.media.stat()
+        item = MediaFile("film.mkv", str(self.media.parent), status.st_size, status.st_mtime_ns)
+        work = Work(Reason.NEW)
+        record = self.record
+        if record is not None:
+            owned = {Path(one.path).name: one.sha256 for one in record.published(item.folder)}
+            work = replace(work, owned=owned)
+        mark = fingerprint(self.media)
+        return Task(item, str(self.media.parent), work, mark, 60.0, record)
+
+    @property
+    def record(self) -> FileRecord | None:
+        return self.state.record(str(self.media))
+
+    def argv(self, folder: Path) -> list[str]:
+        if self.script is None:
+            return job_argv(folder)
+        return [self.executable, "-c", self.script, str(folder)]
+
+    async def run(self, recipe: Recipe | None = None) -> FileFinished:
+        recipe = recipe or make_recipe()
+        maker = JobMaker(self.work, "me")
+        runner = FileRunner(
+            recipe, maker, self.state, self.orders, self.ear, RUN, 2, argv=self.argv
+        )
+        error = await runner.run(self.task)
+        finished = self.ear.of(FileFinished)[-1]
+        assert finished.error == error
+        return finished
+
+    @property
+    def jobs(self) -> int:
+        return len(list(self.work.jobs.glob("*/*/*/*/*")))
+
+
+@pytest.fixture
+def runner(tmp_path: Path, state: State, ear: Ear) -> Runner:
+    return Runner(tmp_path, state, ear)
+
+
+def status_of(runner: Runner) -> str:
+    assert runner.record is not None
+    return runner.record.status
+
+
+async def test_a_job_that_succeeds_is_recorded_with_what_it_published(
+    runner: Runner, ear: Ear
+) -> None:
+    finished = await runner.run()
+    srt = str(runner.media.with_name("film.en.srt"))
+    assert (finished.status, finished.language, finished.audio_seconds) == ("done", "en", 1.0)
+    assert [one.path for one in finished.published] == [srt]
+    assert [(stage.name, stage.status) for stage in finished.stages] == [("fake", "ran")]
+    assert runner.record is not None
+    assert (runner.record.status, runner.record.output_paths) == (DONE, ["film.en.srt"])
+    kinds = [type(event) for event in ear.events]
+    assert kinds[:2] == [FileStarted, StagesPlanned]
+    assert StageProgress in kinds
+    assert ear.of(StagesPlanned)[0].stages == ("fake",)
+    spec = json.loads((Path(finished.job_folder) / "job.json").read_text())
+    assert spec["source"]["path"] == str(runner.media)
+
+
+async def test_a_job_that_fails_is_recorded_with_its_cause(runner: Runner) -> None:
+    finished = await runner.run(make_recipe("fails"))
+    assert finished.error is not None
+    assert (finished.status, finished.error.code) == ("failed", "bad_media")
+    assert runner.record is not None
+    assert runner.record.error == finished.error
+
+
+DIES = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+EXITS = "raise SystemExit(7)"
+PRINTS = 'print(\'no message\'); print(\'{"v": 99, "type": "progress"}\')'
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (DIES, "was killed by signal 9"),
+        (EXITS, "ended with status 7"),
+        (PRINTS, "ended with status 0"),
+    ],
+)
+async def test_a_job_that_leaves_no_result_has_died(
+    runner: Runner, script: str, words: str
+) -> None:
+    runner.script = script
+    finished = await runner.run()
+    assert finished.error is not None
+    assert (finished.error.code, finished.error.retryable) == ("job_died", True)
+    assert words in finished.error.message
+    assert str(finished.job_folder) in finished.error.hint
+    assert status_of(runner) == FAILED
+
+
+async def test_the_result_of_another_run_is_none(runner: Runner) -> None:
+    stale = JobResult(JOB_RESULT_VERSION, "1", "run-0", "done", ())
+    runner.script = (
+        "import sys, pathlib\n"
+        f"pathlib.Path(sys.argv[1], 'job_result.json').write_text({json.dumps(to_json(stale))!r})"
+    )
+    finished = await runner.run()
+    assert finished.error is not None
+    assert finished.error.code == "job_died"
+
+
+async def test_what_a_job_said_before_it_went_without_a_result_is_its_cause(
+    runner: Runner,
+) -> None:
+    error = {"code": "disk_full", "message": "full", "hint": "free some", "class": "storage"}
+    message = {"v": 1, "run": RUN, "type": "finished", "ok": False, "error": error}
+    runner.script = f"print({json.dumps(message)!r})"
+    finished = await runner.run()
+    assert finished.error is not None
+    assert finished.error.code == "disk_full"
+
+
+async def test_warnings_come_through(runner: Runner, ear: Ear) -> None:
+    message = {"v": 1, "run": RUN, "type": "warning", "stage": "fake", "code": "odd"}
+    runner.script = f"print({json.dumps({**message, 'message': 'how odd'})!r})"
+    await runner.run()
+    (warning,) = ear.of(FileWarning)
+    assert (warning.warning.code, warning.warning.message) == ("odd", "how odd")
+
+
+async def test_a_job_that_cannot_be_started_is_our_problem(runner: Runner) -> None:
+    runner.script, runner.executable = "", "/no/such/python"
+    finished = await runner.run()
+    assert finished.error is not None
+    assert (finished.error.code, finished.error.error_class) == (
+        "work_folder_error",
+        ErrorClass.STORAGE,
+    )
+
+
+async def test_a_work_folder_that_cannot_be_written_is_our_problem(runner: Runner) -> None:
+    runner.work.root.write_text("a file in its place")
+    finished = await runner.run()
+    assert finished.error is not None
+    assert finished.error.code == "work_folder_error"
+    assert runner.record is None
+
+
+async def test_a_state_that_cannot_be_written_is_raised(runner: Runner, state: State) -> None:
+    task = runner.task
+    state.close()
+    maker = JobMaker(runner.work, "me")
+    file_runner = FileRunner(make_recipe(), maker, state, runner.orders, runner.ear, RUN, 1)
+    with pytest.raises(Failure):
+        await file_runner.run(task)
+
+
+async def test_a_job_told_to_cancel_is_interrupted(runner: Runner, tmp_path: Path) -> None:
+    recipe = make_recipe("waits", tmp_path / "gate")
+    runner.ear.on(StageProgress, runner.orders.cancelling.set)
+    finished = await runner.run(recipe)
+    assert (finished.status, finished.error) == ("interrupted", None)
+    assert status_of(runner) == INTERRUPTED
+
+
+async def test_a_job_deaf_to_a_cancel_is_killed_and_interrupted(runner: Runner) -> None:
+    runner.script = "import time, sys\nprint('{}', flush=True)\nwhile True: time.sleep(1)"
+    runner.orders.cancelling.set()
+    with trio.fail_after(60):
+        finished = await runner.run()
+    assert finished.status == "interrupted"
+    assert status_of(runner) == INTERRUPTED
+
+
+async def test_cancelling_the_run_kills_the_job_and_leaves_it_to_be_continued(
+    runner: Runner, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    with trio.CancelScope() as scope:
+        runner.ear.on(StageProgress, scope.cancel)
+        await runner.run(make_recipe("waits", gate))
+    assert scope.cancelled_caught
+    assert status_of(runner) == STARTED
+    gate.touch()
+    runner.ear = Ear()
+
+    finished = await runner.run(make_recipe("waits", gate))
+
+    assert finished.status == "done"
+    assert runner.jobs == 1
+
+
+def changed_settings(recipe: Recipe) -> Recipe:
+    return replace(recipe, settings_key="another")
+
+
+def smaller_batch(recipe: Recipe) -> Recipe:
+    (stage,) = recipe.stages
+    return replace(recipe, stages=(replace(stage, tuning={**stage.tuning, "batch": 1}),))
+
+
+def rebuilt_environment(recipe: Recipe) -> Recipe:
+    (stage,) = recipe.stages
+    return replace(
+        recipe, stages=(replace(stage, environment=replace(stage.environment, key="new")),)
+    )
+
+
+def other_device(recipe: Recipe) -> Recipe:
+    return replace(recipe, device="cuda:0")
+
+
+@pytest.mark.parametrize(
+    ("change", "jobs"),
+    [
+        (lambda recipe: recipe, 1),
+        (changed_settings, 2),
+        (smaller_batch, 2),
+        (rebuilt_environment, 2),
+        (other_device, 2),
+    ],
+)
+async def test_an_unfinished_job_is_taken_up_if_it_would_be_made_the_same(
+    runner: Runner, change: object, jobs: int
+) -> None:
+    assert (await runner.run(make_recipe("dies"))).status == "failed"
+    await runner.run(change(make_recipe("dies")))  # type: ignore[operator]
+    assert runner.jobs == jobs
+
+
+async def test_a_job_of_a_file_that_changed_is_not_taken_up(runner: Runner) -> None:
+    await runner.run(make_recipe("dies"))
+    add(runner.media.parent, "film.mkv", "another cut")
+    assert (await runner.run()).status == "done"
+    assert runner.jobs == 2
+
+
+async def test_a_job_that_cannot_be_read_is_not_taken_up(runner: Runner) -> None:
+    finished = await runner.run(make_recipe("dies"))
+    (Path(finished.job_folder) / "job.json").write_text("{")
+    assert (await runner.run(make_recipe("dies"))).status == "failed"
+    assert runner.jobs == 2
+
+
+async def test_a_finished_file_gets_a_new_job(runner: Runner) -> None:
+    await runner.run()
+    finished = await runner.run()
+    assert [stage.status for stage in finished.stages] == ["reused"]
+    assert runner.jobs == 2
