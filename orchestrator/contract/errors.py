@@ -123,7 +123,20 @@ def describe_os_error(error: OSError, doing: str) -> ErrorInfo:
 
 
 _CODES_OF_USAGE = frozenset(
-    {"invalid_settings", "invalid_catalogue", "no_such_gpu", "unknown_stage", "usage"}
+    {
+        "usage",
+        "invalid_settings",
+        "invalid_catalogue",
+        "no_such_gpu",
+        "unknown_model",
+        "bad_pattern",
+        "no_stages",
+        "unknown_stage",
+        "stage_twice",
+        "missing_input",
+        "artefact_made_twice",
+        "stage_cycle",
+    }
 )
 
 

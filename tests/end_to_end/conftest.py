@@ -1,7 +1,7 @@
 """The real command on small real media, with fake stages in place of recognition.
 
 What is built once for all tests (the stage environments) lies in the folder that
-``BATCH_SUBTITLES_TEST_WORK_DIR`` names, by default ``.cache/test-work``. Each test has a library
+``SUBTITLES_TEST_WORK_DIR`` names, by default ``.cache/test-work``. Each test has a library
 and a work folder of its own.
 """
 
@@ -49,7 +49,7 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 @pytest.fixture(scope="session")
 def shared_environments() -> list[Path]:
     """The environments of the fake stages and of the probe, built or found."""
-    shared = Path(os.environ.get("BATCH_SUBTITLES_TEST_WORK_DIR", ROOT / ".cache" / "test-work"))
+    shared = Path(os.environ.get("SUBTITLES_TEST_WORK_DIR", ROOT / ".cache" / "test-work"))
     catalogue = load_catalogue((FAKES,))
     options = BuildOptions(
         torch_backend="auto", profile="default", variant=None, allow_downloads=True

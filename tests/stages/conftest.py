@@ -24,7 +24,7 @@ from orchestrator.provision.environments import ensure_environment
 from orchestrator.provision.models import Store, ensure_model
 
 ROOT = Path(__file__).parents[2]
-WORK = Path(os.environ.get("BATCH_SUBTITLES_TEST_WORK_DIR", ROOT / ".cache" / "test-work"))
+WORK = Path(os.environ.get("SUBTITLES_TEST_WORK_DIR", ROOT / ".cache" / "test-work"))
 """Environments and models of the real tests; kept, since building them takes a minute."""
 
 

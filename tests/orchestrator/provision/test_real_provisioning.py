@@ -29,7 +29,7 @@ SAMPLE = ROOT / "samples" / "lighthouse.flac"
 
 @pytest.fixture(scope="module")
 def work_dir() -> Path:
-    given = os.environ.get("BATCH_SUBTITLES_TEST_WORK_DIR")
+    given = os.environ.get("SUBTITLES_TEST_WORK_DIR")
     return Path(given) if given else ROOT / ".cache" / "test-work"
 
 
