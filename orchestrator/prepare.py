@@ -200,7 +200,7 @@ class JobMaker:
             hardware=recipe.hardware,
             versions=recipe.versions,
         )
-        folder.spec.write_bytes(json.dumps(to_json(job), indent=1).encode("ascii"))
+        folder.spec.write_bytes(json.dumps(to_json(job)).encode("ascii"))
         return folder, job
 
     def _new_folder(self, date: str) -> tuple[JobFolder, str]:

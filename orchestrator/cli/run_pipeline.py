@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.cli.job_view import JobView, print_job, print_jobs
-from orchestrator.contract.errors import ErrorInfo, ExitCode, Failure, exit_code_of, fail
+from orchestrator.contract.errors import ErrorClass, ErrorInfo, ExitCode, Failure, exit_code_of, fail
 from orchestrator.contract.job import Job, JobResult, read_job, read_job_result
 from orchestrator.contract.paths import JobFolder, WorkFolder
 from orchestrator.jobs import LATEST, find_job
@@ -94,7 +94,13 @@ def _run(given: argparse.Namespace, work: WorkFolder) -> int:
             raise Failure(ErrorInfo.from_json(view.error))
         if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
             return code
-        raise fail("job_died", f"job {job.id} left no result", f"See {folder.log}; run it again.")
+        raise fail(
+            "job_died",
+            f"job {job.id} left no result",
+            f"See {folder.log}; run it again.",
+            error_class=ErrorClass.INTERNAL,
+            retryable=True,
+        )
     return _conclude(result, folder, code)
 
 

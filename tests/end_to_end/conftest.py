@@ -210,13 +210,16 @@ class Batch:
         self.settings["stages"]["fake"]["fault"] = fault
 
     def start(self, *arguments: str | Path, library: Path | None = None) -> Running:
+        return self.start_module("batch", library or self.library, *arguments)
+
+    def start_module(self, module: str, *arguments: str | Path) -> Running:
         self.config.write_text(yaml.safe_dump(self.settings))
         self._runs += 1
         folder = self.folder / f"run-{self._runs}"
         folder.mkdir()
-        argv = [sys.executable, "-m", "batch", str(library or self.library)]
+        argv = [sys.executable, "-m", module, *map(str, arguments)]
         argv += ["--work-dir", str(self.work.root), "--config", str(self.config)]
-        return Running([*argv, *map(str, arguments)], self.environ, folder)
+        return Running(argv, self.environ, folder)
 
     def run(self, *arguments: str | Path, library: Path | None = None) -> Outcome:
         return self.start(*arguments, library=library).end()
