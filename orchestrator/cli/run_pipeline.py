@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.cli.job_view import JobView, print_job, print_jobs
-from orchestrator.contract.errors import ErrorClass, ErrorInfo, ExitCode, Failure, exit_code_of, fail
+from orchestrator.contract.errors import (
+    ErrorClass,
+    ErrorInfo,
+    ExitCode,
+    Failure,
+    exit_code_of,
+    fail,
+)
 from orchestrator.contract.job import Job, JobResult, read_job, read_job_result
 from orchestrator.contract.paths import JobFolder, WorkFolder
 from orchestrator.jobs import LATEST, find_job
