@@ -14,7 +14,7 @@ from batch.admission import Thresholds
 from batch.candidates import Candidates
 from batch.decide import Policy
 from batch.events import Event, FileFinished, Observer, RunFinished
-from batch.filejob import FileRunner, Task
+from batch.filejob import Begun, FileRunner, Task
 from batch.gate import Gate
 from batch.listing import DirectoryListing
 from batch.load import LoadSampler
@@ -112,7 +112,17 @@ async def _work_through(
     background: trio.Nursery,
 ) -> None:
     scan = Scan(plan.places, plan.policy, state, bus.emit)
-    candidates = Candidates(scan, plan.policy, state, prober, bus.emit, plan.limit)
+    runner = FileRunner(
+        plan.recipe,
+        JobMaker(plan.work, plan.user),
+        state,
+        orders,
+        bus.emit,
+        plan.run_id,
+        plan.threads,
+        plan.job_argv,
+    )
+    candidates = Candidates(scan, plan.policy, state, prober, bus.emit, runner.begin, plan.limit)
 
     async def look() -> None:
         try:
@@ -128,16 +138,6 @@ async def _work_through(
             looking.start_soon(look)
             gate = Gate(plan.thresholds, LoadSampler(plan.gpu_load), bus.emit)
             background.start_soon(gate.watch)
-            runner = FileRunner(
-                plan.recipe,
-                JobMaker(plan.work, plan.user),
-                state,
-                orders,
-                bus.emit,
-                plan.run_id,
-                plan.threads,
-                plan.job_argv,
-            )
             work = _worker(plan, runner, bus, stop)
             try:
                 await run_pool(candidates, plan.max_workers, gate.wait_open, work, stop.requested)
@@ -148,16 +148,17 @@ async def _work_through(
 
 def _worker(
     plan: Plan, runner: FileRunner, bus: Bus, stop: Stop
-) -> Callable[[Task], Awaitable[None]]:
-    async def work(task: Task) -> None:
+) -> Callable[[tuple[Task, Begun | ErrorInfo]], Awaitable[None]]:
+    async def work(begun: tuple[Task, Begun | ErrorInfo]) -> None:
+        path = begun[0].item.path
         try:
-            error = await runner.run(task)
+            error = await runner.run(*begun)
         except Failure as failure:
-            bus.emit(FileFinished(task.item.path, "failed", error=failure.info))
+            bus.emit(FileFinished(path, "failed", error=failure.info))
             _stop_for(stop, failure.info)
             return
         except BaseException:  # cancelled, alone or in a group, or a bug
-            bus.emit(FileFinished(task.item.path, "interrupted"))
+            bus.emit(FileFinished(path, "interrupted"))
             raise
         if error is not None and _ends_the_run(error, plan.places.input_root):
             _stop_for(stop, error)

@@ -7,17 +7,19 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import trio
 
-from batch.decide import Deferred, Policy, Reason, Skip, Work, decide
+from batch.decide import Decision, Deferred, NeedsProbe, Policy, Reason, Skip, Work, decide
 from batch.events import AllDecided, Event, FileFinished, Queued
 from batch.filejob import Task
 from batch.folder_view import FolderView
 from batch.listing import DirectoryListing, MediaFile
 from batch.scan import Candidate, Scan
 from batch.state import State
-from orchestrator.contract.errors import ErrorClass, ErrorInfo
+from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
 from orchestrator.contract.media import ProbeResult
 from orchestrator.prober import Prober
 
@@ -26,12 +28,25 @@ _SCANNED_AT_ONCE = 500
 _GROWING = Skip(Reason.STILL_GROWING, "it is still being written to; run again later")
 
 
-class Candidates:
+Begun = TypeVar("Begun")
+
+
+@dataclass(frozen=True, slots=True)
+class _Afresh(Generic[Begun]):
+    """A file as it is at its turn. ``started`` is there where it is to be worked on."""
+
+    item: MediaFile
+    decision: Decision
+    started: tuple[Task, Begun] | None = None
+
+
+class Candidates(Generic[Begun]):
     """Looks into every file ahead of the work, and gives out tasks in the scan's order.
 
     The survey runs ahead of the work through the whole library, so that the time left can be told
     early. What it learns goes into the state; in memory it keeps the candidates alone, and each is
-    decided again at its turn, hours later perhaps, by the file as it is then.
+    decided again at its turn, hours later perhaps, by the file as it is then. ``begin`` makes the
+    first preparations for a task; it runs in the thread in which that is decided.
     """
 
     def __init__(
@@ -41,6 +56,7 @@ class Candidates:
         state: State,
         prober: Prober,
         emit: Callable[[Event], None],
+        begin: Callable[[Task], Begun],
         limit: int | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -49,6 +65,7 @@ class Candidates:
         self._state = state
         self._prober = prober
         self._emit = emit
+        self._begin = begin
         self._now_ns = now_ns
         self._left = math.inf if limit is None else limit
         self._unsaved: dict[str, tuple[MediaFile, ProbeResult]] = {}
@@ -75,22 +92,52 @@ class Candidates:
             await self._save_probes()
         self._emit(AllDecided())
 
-    def __aiter__(self) -> Candidates:
+    def __aiter__(self) -> Candidates[Begun]:
         return self
 
-    async def __anext__(self) -> Task:
+    async def __anext__(self) -> tuple[Task, Begun]:
         """The next file to work on, decided afresh; waits for the survey where it must."""
         async for candidate in self._ready:
-            view = candidate.view
-            item = await self._as_it_is(candidate.item)
-            if item is None:
-                continue
-            probe = await self._probe(item)
-            decision = decide(item, view, self._policy, self._now_ns(), probe)
-            if isinstance(decision, Work):
-                return _task(item, view, decision, probe)
-            self._scan.settle(item, view, _GROWING if isinstance(decision, Deferred) else decision)
+            probed: tuple[MediaFile, ProbeResult] | None = None
+            while (afresh := await self._afresh(candidate, probed)) is not None:
+                if afresh.started is not None:
+                    return afresh.started
+                if not isinstance(afresh.decision, NeedsProbe):
+                    growing = isinstance(afresh.decision, Deferred)
+                    self._scan.settle(
+                        afresh.item, candidate.view, _GROWING if growing else afresh.decision
+                    )
+                    break
+                probed = afresh.item, await self._probe(afresh.item)
         raise StopAsyncIteration
+
+    async def _afresh(
+        self, candidate: Candidate, probed: tuple[MediaFile, ProbeResult] | None
+    ) -> _Afresh[Begun] | None:
+        """One trip to the disk; None, reported as a failure, when the file is gone."""
+        try:
+            return await trio.to_thread.run_sync(
+                self._decide_afresh, candidate, probed, self._now_ns(), abandon_on_cancel=True
+            )
+        except _GoneError as gone:
+            self._emit(FileFinished(candidate.item.path, "failed", error=gone.info))
+            return None
+
+    def _decide_afresh(
+        self,
+        candidate: Candidate,
+        probed: tuple[MediaFile, ProbeResult] | None,
+        now_ns: int,
+    ) -> _Afresh[Begun]:
+        item, view = _as_it_is(candidate.item), candidate.view
+        probe = probed[1] if probed is not None and probed[0] == item else self._known(item)
+        if probe is None:
+            return _Afresh(item, NeedsProbe())
+        decision = decide(item, view, self._policy, now_ns, probe)
+        if not isinstance(decision, Work):
+            return _Afresh(item, decision)
+        task = _task(item, view, decision, probe)
+        return _Afresh(item, decision, (task, self._begin(task)))
 
     async def _walk(
         self, listings: Iterable[DirectoryListing], found: trio.MemorySendChannel[Candidate]
@@ -124,26 +171,18 @@ class Candidates:
         item = candidate.item
         age = (self._now_ns() - item.mtime_ns) / 1e9
         await trio.sleep(max(0.0, self._policy.settle_seconds - age))
-        now = await self._as_it_is(item)
+        try:
+            now = await trio.to_thread.run_sync(_as_it_is, item, abandon_on_cancel=True)
+        except _GoneError as gone:
+            self._emit(FileFinished(item.path, "failed", error=gone.info))
+            return
         if now == item:
             await self._look(candidate)
-        elif now is not None:
+        else:
             self._scan.settle(item, candidate.view, _GROWING)
 
-    async def _as_it_is(self, item: MediaFile) -> MediaFile | None:
-        """The file with its size and time of now; None, reported as a failure, when it is gone."""
-        try:
-            now = await trio.to_thread.run_sync(os.stat, item.path, abandon_on_cancel=True)
-        except OSError as error:
-            self._emit(FileFinished(item.path, "failed", error=_gone(item.path, error)))
-            return None
-        return item._replace(size=now.st_size, mtime_ns=now.st_mtime_ns)
-
     async def _probe(self, item: MediaFile) -> ProbeResult:
-        unsaved, probe = self._unsaved.get(item.path, (None, None))
-        if probe is not None and unsaved == item:
-            return probe
-        known = self._state.probe(item.path, item.size, item.mtime_ns)
+        known = self._known(item)
         if known is not None:
             return known
         result = await self._prober.probe(item.path)
@@ -151,6 +190,12 @@ class Candidates:
         if len(self._unsaved) >= PROBES_PER_COMMIT:
             await self._save_probes()
         return result
+
+    def _known(self, item: MediaFile) -> ProbeResult | None:
+        unsaved, probe = self._unsaved.get(item.path, (None, None))
+        if probe is not None and unsaved == item:
+            return probe
+        return self._state.probe(item.path, item.size, item.mtime_ns)
 
     async def _save_probes(self) -> None:
         """Save them, and forget them only then: meanwhile somebody may ask for one."""
@@ -176,11 +221,22 @@ def _task(item: MediaFile, view: FolderView, work: Work, probe: ProbeResult) -> 
     )
 
 
-def _gone(path: str, error: OSError) -> ErrorInfo:
-    return ErrorInfo(
-        "source_unreadable",
-        f"{path}: {error.strerror}",
-        "Check that the file is still there and may be read, then run again.",
-        ErrorClass.STORAGE,
-        retryable=True,
-    )
+class _GoneError(Failure):
+    """The file was there when the library was walked."""
+
+
+def _as_it_is(item: MediaFile) -> MediaFile:
+    """The file with its size and time of now. Raises: _GoneError."""
+    try:
+        now = os.stat(item.path)
+    except OSError as error:
+        raise _GoneError(
+            ErrorInfo(
+                "source_unreadable",
+                f"{item.path}: {error.strerror}",
+                "Check that the file is still there and may be read, then run again.",
+                ErrorClass.STORAGE,
+                retryable=True,
+            )
+        ) from error
+    return item._replace(size=now.st_size, mtime_ns=now.st_mtime_ns)

@@ -61,6 +61,14 @@ class Task:
     record: FileRecord | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The job of a task, ready to be started."""
+
+    folder: JobFolder
+    job: Job
+
+
 class FileRunner:
     """Runs tasks; ``threads`` is the number of CPU threads each stage is granted."""
 
@@ -84,19 +92,30 @@ class FileRunner:
         self._threads = threads
         self._argv = argv
 
-    async def run(self, task: Task) -> ErrorInfo | None:
+    def begin(self, task: Task) -> Begun | ErrorInfo:
+        """Make the task's job, or take up its unfinished one, and record that it is begun.
+
+        Call it in a thread. An error is that of the work folder, and so everybody's.
+
+        Raises:
+            Failure: our own state cannot be written any more.
+        """
+        try:
+            return self._begin(task)
+        except OSError as error:
+            return _work_folder_error(error)
+
+    async def run(self, task: Task, begun: Begun | ErrorInfo) -> ErrorInfo | None:
         """Run the task to its end; the error it ended with, or None.
 
         Raises:
             Failure: our own state cannot be written any more.
         """
         path = task.item.path
-        try:
-            folder, job = await trio.to_thread.run_sync(self._begin, task)
-        except OSError as error:
-            info = _work_folder_error(error)
-            self._emit(FileFinished(path, "failed", error=info))
-            return info
+        if isinstance(begun, ErrorInfo):
+            self._emit(FileFinished(path, "failed", error=begun))
+            return begun
+        folder, job = begun.folder, begun.job
         self._emit(FileStarted(path, job.id))
         command = JobCommand(self._argv(folder.root), job.id, self._run_id, folder.log)
         started = time.monotonic()
@@ -112,7 +131,7 @@ class FileRunner:
         self._emit(finished)
         return finished.error
 
-    def _begin(self, task: Task) -> tuple[JobFolder, Job]:
+    def _begin(self, task: Task) -> Begun:
         folder, job = self._job_to_continue(task) or self._maker.make(
             self._recipe,
             Source(task.item.path, task.item.size, task.item.mtime_ns, task.fingerprint),
@@ -130,7 +149,7 @@ class FileRunner:
             str(folder.root),
             time.time(),
         )
-        return folder, job
+        return Begun(folder, job)
 
     def _job_to_continue(self, task: Task) -> tuple[JobFolder, Job] | None:
         """The unfinished job of an earlier run, where it would do exactly the same."""

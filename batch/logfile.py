@@ -20,6 +20,7 @@ from batch.view.words import utc_stamp
 LEVELS = ("debug", "info", "warning", "error")
 
 _LEVEL_OF: dict[type[events.Event], int] = {
+    events.Queued: logging.DEBUG,
     events.StagesPlanned: logging.DEBUG,
     events.StageProgress: logging.DEBUG,
     events.LoadSampled: logging.DEBUG,

@@ -33,7 +33,7 @@ class Stop:
         if self.exit_code is not None:
             return
         self.exit_code, self.error = exit_code, error
-        self._orders.draining.set()
+        self._orders.drain()
         self.requested.set()
         self._emit(Draining(reason, self._drain_seconds))
 
@@ -41,7 +41,7 @@ class Stop:
         """Cancel what is still running when the time to drain is over."""
         await self.requested.wait()
         await trio.sleep(self._drain_seconds)
-        self._orders.cancelling.set()
+        self._orders.cancel()
 
     async def watch_signals(self, everything: trio.CancelScope) -> None:
         """Take signals until cancelled; the second one cancels ``everything``."""

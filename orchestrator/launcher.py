@@ -52,12 +52,21 @@ class JobCommand:
 
 
 class Orders:
-    """Orders to all jobs of a run, at any time: drain, then cancel."""
+    """Orders to all jobs of a run, at any time: drain, later perhaps cancel."""
 
     def __init__(self, cancel_seconds: float = 5.0) -> None:
         self.draining = trio.Event()
         self.cancelling = trio.Event()
         self.cancel_seconds = cancel_seconds
+
+    def drain(self) -> None:
+        """Let every job end its stage and no more."""
+        self.draining.set()
+
+    def cancel(self) -> None:
+        """Stop every job; those still running after ``cancel_seconds`` are killed."""
+        self.draining.set()
+        self.cancelling.set()
 
 
 def job_argv(folder: Path, selection: str | None = None) -> list[str]:
@@ -97,8 +106,7 @@ async def run_job_process(
     try:
         with trio.CancelScope() as patience:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_pass_drain, speak, orders)
-                nursery.start_soon(_pass_cancel, speak, orders, patience)
+                nursery.start_soon(_pass_on, speak, orders, patience)
                 await _listen(process, handle, speak)
                 nursery.cancel_scope.cancel()
         if not patience.cancelled_caught:
@@ -161,14 +169,13 @@ def _decode(line: bytes) -> Message | None:
         return None
 
 
-async def _pass_drain(speak: _Speaker, orders: Orders) -> None:
+async def _pass_on(speak: _Speaker, orders: Orders, patience: trio.CancelScope) -> None:
+    """Pass orders on; a job that does not follow a cancel in time loses our patience."""
     await orders.draining.wait()
-    await speak.send(Drain())
-
-
-async def _pass_cancel(speak: _Speaker, orders: Orders, patience: trio.CancelScope) -> None:
-    """A job that does not follow a cancel in time loses our patience."""
-    await orders.cancelling.wait()
+    if not orders.cancelling.is_set():
+        with trio.move_on_after(orders.cancel_seconds):  # a full pipe must not keep a cancel back
+            await speak.send(Drain())
+        await orders.cancelling.wait()
     with trio.move_on_after(orders.cancel_seconds):
         await speak.send(Cancel())
         await trio.sleep_forever()

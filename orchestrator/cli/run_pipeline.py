@@ -146,7 +146,7 @@ async def _supervise(command: JobCommand, view: JobView) -> int:
                         if stopped:
                             everything.cancel()
                         stopped = 128 + number
-                        orders.draining.set()
+                        orders.drain()
 
             nursery.start_soon(watch)
             await run_job_process(command, view.handle, orders)

@@ -49,21 +49,30 @@ def prober() -> FakeProber:
     return FakeProber()
 
 
-Make = Callable[..., Candidates]
+Make = Callable[..., Candidates[str]]
 
 
 @pytest.fixture
 def make(library: Path, state: State, ear: Ear, prober: FakeProber) -> Make:
     """``Candidates`` of the library; the wall clock starts at OLD_NS and runs with Trio's."""
 
-    def make(limit: int | None = None) -> Candidates:
+    def make(limit: int | None = None) -> Candidates[str]:
         started = trio.current_time()
 
         def now_ns() -> int:
             return OLD_NS + round((trio.current_time() - started) * SECOND)
 
         scan = Scan(Places(str(library), None), POLICY, state, ear, lambda: OLD_NS)
-        return Candidates(scan, POLICY, state, prober, ear, limit, now_ns)  # type: ignore[arg-type]
+        return Candidates(
+            scan,
+            POLICY,
+            state,
+            prober,  # type: ignore[arg-type]
+            ear,
+            lambda task: task.item.name,
+            limit,
+            now_ns,
+        )
 
     return make
 
@@ -73,10 +82,10 @@ def add_settled(library: Path, *names: str) -> None:
         add(library, name, mtime_ns=OLD_NS - 3600 * SECOND)
 
 
-async def tasks(candidates: Candidates, library: Path) -> list[Task]:
+async def tasks(candidates: Candidates[str], library: Path) -> list[Task]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(candidates.survey, walk(library))
-        return [task async for task in candidates]
+        return [task async for task, _ in candidates]
 
 
 def names(events: Sequence[Queued | FileFinished]) -> list[str]:
@@ -118,7 +127,7 @@ async def test_the_survey_runs_ahead_of_the_work(library: Path, make: Make, ear:
     candidates = make()
     await candidates.survey(walk(library))
     assert len(ear.of(Queued)) == 9
-    assert (await anext(candidates)).item.name == "0.mkv"
+    assert (await anext(candidates))[0].item.name == "0.mkv"
 
 
 async def test_a_limit_counts_what_needs_work(library: Path, make: Make, ear: Ear) -> None:
@@ -174,7 +183,7 @@ async def test_each_file_is_decided_again_at_its_turn(
     (library / "gone.mkv").unlink()
     add(library, "growing.mkv", "a copy has begun", mtime_ns=OLD_NS)
 
-    found = [task async for task in candidates]
+    found = [task async for task, _ in candidates]
 
     assert [task.item.name for task in found] == ["a.mkv", "changed.mkv"]
     assert found[1].fingerprint == fingerprint(library / "changed.mkv")

@@ -73,7 +73,8 @@ class Runner:
         runner = FileRunner(
             recipe, maker, self.state, self.orders, self.ear, RUN, 2, argv=self.argv
         )
-        error = await runner.run(self.task)
+        task = self.task
+        error = await runner.run(task, runner.begin(task))
         finished = self.ear.of(FileFinished)[-1]
         assert finished.error == error
         return finished
@@ -192,18 +193,18 @@ async def test_a_work_folder_that_cannot_be_written_is_our_problem(runner: Runne
     assert runner.record is None
 
 
-async def test_a_state_that_cannot_be_written_is_raised(runner: Runner, state: State) -> None:
+def test_a_state_that_cannot_be_written_is_raised(runner: Runner, state: State) -> None:
     task = runner.task
     state.close()
     maker = JobMaker(runner.work, "me")
     file_runner = FileRunner(make_recipe(), maker, state, runner.orders, runner.ear, RUN, 1)
     with pytest.raises(Failure):
-        await file_runner.run(task)
+        file_runner.begin(task)
 
 
 async def test_a_job_told_to_cancel_is_interrupted(runner: Runner, tmp_path: Path) -> None:
     recipe = make_recipe("waits", tmp_path / "gate")
-    runner.ear.on(StageProgress, runner.orders.cancelling.set)
+    runner.ear.on(StageProgress, runner.orders.cancel)
     finished = await runner.run(recipe)
     assert (finished.status, finished.error) == ("interrupted", None)
     assert status_of(runner) == INTERRUPTED
@@ -211,7 +212,7 @@ async def test_a_job_told_to_cancel_is_interrupted(runner: Runner, tmp_path: Pat
 
 async def test_a_job_deaf_to_a_cancel_is_killed_and_interrupted(runner: Runner) -> None:
     runner.script = "import time, sys\nprint('{}', flush=True)\nwhile True: time.sleep(1)"
-    runner.orders.cancelling.set()
+    runner.orders.cancel()
     with trio.fail_after(60):
         finished = await runner.run()
     assert finished.status == "interrupted"

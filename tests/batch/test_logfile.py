@@ -45,7 +45,7 @@ def test_debug_has_every_event(tmp_path: Path) -> None:
     assert logged(tmp_path, "debug", *EVERY_KIND) == [
         "INFO dry run r of /m, at most 2 files at once, work folder /w",
         "INFO found 1 media file in 1 folder, 1 B",
-        "INFO /m/a: to do (new; 2.5 MB, 1 min 30 s of audio)",
+        "DEBUG /m/a: to do (new; 2.5 MB, 1 min 30 s of audio)",
         "DEBUG /m/b: skipped, already done",
         "INFO /m/c: skipped, name taken: c.srt",
         "INFO /m/a: started, job j",

@@ -159,7 +159,7 @@ async def test_a_drained_job_ends_its_stage_and_starts_no_other(
 
         async def drain() -> None:
             await job.progressing.wait()
-            job.orders.draining.set()
+            job.orders.drain()
             gate.touch()
 
         nursery.start_soon(drain)
@@ -177,8 +177,8 @@ async def test_orders_and_answers_at_the_same_moment_do_not_collide(watch: Watch
     def answer_while_stopping(message: Message) -> Message | None:
         reply = answer(message)
         if reply is not None:
-            job.orders.draining.set()
-            job.orders.cancelling.set()
+            job.orders.drain()
+            job.orders.cancel()
         return reply
 
     with trio.fail_after(PATIENCE):
@@ -189,7 +189,7 @@ async def test_orders_and_answers_at_the_same_moment_do_not_collide(watch: Watch
 
 async def test_a_cancel_stops_a_stage_that_hangs(watch: Watch) -> None:
     job = watch(fake_stage("hangs", grace_seconds=0.1))
-    job.on_progress = job.orders.cancelling.set
+    job.on_progress = job.orders.cancel
     assert await job.run() == 75
     assert job.status == "interrupted"
 
@@ -201,7 +201,7 @@ async def test_a_job_that_does_not_follow_a_cancel_is_killed_at_once(
     job = watch(fake_stage("hangs", grace_seconds=600.0))
     monkeypatch.setattr(launcher, "EXIT_SECONDS", 600.0)
     job.orders.cancel_seconds = 0.1
-    job.on_progress = job.orders.cancelling.set
+    job.on_progress = job.orders.cancel
     assert await job.run() == -signal.SIGKILL
     assert job.survivors() == []
 
@@ -233,7 +233,7 @@ async def test_a_grandchild_with_a_session_of_its_own_is_found(
 
     def cancel_when_it_is_there() -> None:
         if noted.exists() and noted.read_text():
-            job.orders.cancelling.set()
+            job.orders.cancel()
 
     job.on_progress = cancel_when_it_is_there
     assert await job.run() == 75
