@@ -10,7 +10,12 @@ from pathlib import Path
 
 from batch.options import Options
 from orchestrator.contract.errors import ExitCode, Failure, exit_code_of
-from orchestrator.settings import LoadedSettings, load_settings, parse_assignments
+from orchestrator.settings import (
+    LoadedSettings,
+    explained_defaults,
+    load_settings,
+    parse_assignments,
+)
 from orchestrator.terminal import print_failure
 
 _SETTING_FLAGS = (
@@ -35,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the batch; returns the exit code (``docs/troubleshooting.md`` lists them)."""
     parser = _parser()
     given = parser.parse_args(arguments)
+    if given.print_config:
+        print(explained_defaults(), end="")
+        return ExitCode.OK
     try:
         options = _options(given)
         from batch.session import run_session  # the heavy imports, once the settings are right
@@ -58,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("input", nargs="?", metavar="FOLDER", help="the library, or one file")
     for flag, key, metavar, text in _SETTING_FLAGS:
         parser.add_argument(flag, dest=key, metavar=metavar, help=text)
+    parser.add_argument(
+        "--print-config", action="store_true", help="print a settings file to start from"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings file to use")
     parser.add_argument(
         "--set",

@@ -2,6 +2,7 @@
 
 from orchestrator.settings.load import (
     LoadedSettings,
+    explained_defaults,
     load_settings,
     parse_assignments,
     work_folder,
@@ -21,6 +22,7 @@ __all__ = [
     "ResolvedSettings",
     "Settings",
     "StageSettings",
+    "explained_defaults",
     "load_settings",
     "parse_assignments",
     "resolved",

@@ -107,6 +107,13 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, object]:
     return given
 
 
+def explained_defaults() -> str:
+    """``config.yaml`` with every key explained: the one inside a wheel, or that of the checkout."""
+    packaged = Path(__file__).with_name("config.yaml")
+    file = packaged if packaged.is_file() else _CHECKOUT / "config.yaml"
+    return file.read_text(encoding="utf-8")
+
+
 def work_folder(settings: Settings) -> Path:
     """``work_dir``, or the place in the user's data folder that stands for ``null``."""
     return settings.work_dir or platformdirs.user_data_path(APPLICATION, appauthor=False)

@@ -12,6 +12,7 @@ from batch import cli
 from batch.options import Options
 from batch.session import new_run_id
 from orchestrator.contract.errors import ErrorClass, ExitCode, fail
+from orchestrator.settings import load_settings
 
 FAKES = Path(__file__).parents[1] / "fakes"
 
@@ -171,3 +172,11 @@ def test_run_ids_are_unique_and_name_their_time() -> None:
     one, other = new_run_id(), new_run_id()
     assert one != other
     assert len(one) == len("20260131T220000Z-1a2b3c")
+
+
+def test_a_settings_file_to_start_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--print-config"]) == 0
+    written = tmp_path / "config.yaml"
+    written.write_text(capsys.readouterr().out, encoding="utf-8")
+    loaded = load_settings(cli={}, environ={}, config_path=written)
+    assert loaded.settings.workflow == "subtitle-gen"

@@ -34,7 +34,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_holds_every_file_of_the_packages_and_nothing_else(wheel: Path) -> None:
-    wanted = {"verify_install.py"}
+    wanted = {"verify_install.py", "orchestrator/settings/config.yaml"}
     for package in ("batch", "orchestrator"):
         for path in (ROOT / package).rglob("*"):
             parts = path.relative_to(ROOT).parts
@@ -69,6 +69,15 @@ def test_its_commands_work_from_any_folder(wheel: Path, tmp_path: Path) -> None:
             check=True,
         )
         assert done.stdout.startswith("usage:")
+    explained = subprocess.run(
+        [tmp_path / "bin" / f"batch-subtitles{suffix}", "--print-config"],
+        env=variables,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert explained.stdout == (ROOT / "config.yaml").read_text(encoding="utf-8")
     python = next((tmp_path / "tools" / "batch-subtitles").glob("*/python" + suffix))
     loaded = subprocess.run(
         [python, "-c", LOAD_THE_CATALOGUE],
