@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from orchestrator.contract.clock import utc_now
+
 
 class LockHeld(Exception):
     """Somebody else holds the lock; ``holder`` is what they wrote about themselves, if anything."""
@@ -95,7 +97,7 @@ def _about_self() -> dict[str, Any]:
     return {
         "pid": os.getpid(),
         "host": platform.node(),
-        "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "since": utc_now(),
     }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.contract.atomic import read_json, write_json
+from orchestrator.contract.clock import utc_now
 from orchestrator.contract.exchange import StageWarning
 from orchestrator.contract.files import FileRecord
 from orchestrator.contract.job import Published
@@ -75,10 +75,6 @@ class Manifest:
     def save(self, folder: JobFolder) -> None:
         self.updated = utc_now()
         write_json(folder.manifest, to_json(self))
-
-
-def utc_now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def open_manifest(folder: JobFolder, job_id: str) -> Manifest:

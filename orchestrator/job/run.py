@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator.contract.clock import utc_now
 from orchestrator.contract.errors import (
     ErrorClass,
     ErrorInfo,
@@ -35,7 +36,7 @@ from orchestrator.contract.records import to_json
 from orchestrator.job.artefacts import ARTEFACT_VERSION, Artefact, ArtefactStore
 from orchestrator.job.eventlog import EventLog
 from orchestrator.job.link import Link
-from orchestrator.job.manifest import Intent, Manifest, StageRecord, open_manifest, utc_now
+from orchestrator.job.manifest import Intent, Manifest, StageRecord, open_manifest
 from orchestrator.job.plan import MEDIA, Action, Selection, Step, plan, stage_keys
 from orchestrator.job.publish import Delivery, publish, remove_leftovers
 from orchestrator.job.stageprocess import Interrupted, run_attempt

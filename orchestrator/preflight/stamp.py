@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from orchestrator.contract.atomic import read_json, write_json
+from orchestrator.contract.clock import utc_now
 from orchestrator.provision.environments import Environment
 from orchestrator.provision.localmodel import model_files
 from orchestrator.provision.models import Model
@@ -43,7 +43,7 @@ def is_fresh(work_dir: Path, key: str) -> bool:
 
 def write_stamp(work_dir: Path, key: str) -> None:
     """Record that the verification has passed. Raises: OSError."""
-    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    when = utc_now()
     write_json(work_dir / STAMP, {"key": key, "verified_at": when})
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from orchestrator.catalogue import EnvironmentSpec
 from orchestrator.contract.atomic import fsync_folder, read_json, write_json
+from orchestrator.contract.clock import utc_now
 from orchestrator.contract.errors import ErrorClass, Failure, describe_os_error, fail
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.provision import build, pythons
@@ -178,7 +179,7 @@ def _build(
             "packages": dict(built.packages),
             "installer": built.installer,
             "seconds": round(time.monotonic() - started, 1),
-            "built_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "built_at": utc_now(),
         }
         write_json(folder / READY, record)
         fsync_folder(folder.parent)

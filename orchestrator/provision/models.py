@@ -7,7 +7,6 @@ modification time of each file, so that a look of a few microseconds tells an un
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from orchestrator.catalogue import EnvironmentSpec
 from orchestrator.catalogue.suggest import unknown
 from orchestrator.contract.atomic import fsync_folder, read_json, write_json
+from orchestrator.contract.clock import utc_now
 from orchestrator.contract.errors import ErrorClass, Failure, describe_os_error, fail
 from orchestrator.contract.files import sha256_file
 from orchestrator.contract.paths import WorkFolder
@@ -266,7 +266,7 @@ def _write_ready(folder: Path, spec: ModelSpec, source: str) -> None:
         "key": spec.key,
         "source": source,
         "licence": spec.licence,
-        "fetched_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "fetched_at": utc_now(),
         "files": _states(folder, spec),
     }
     write_json(folder / READY, record)
