@@ -64,10 +64,10 @@ def run_ours(media: Path, work: WorkFolder, target: Path, more: list[str]) -> fl
 def run_loop(jobs: list[Job], target: Path, threads: int) -> float:
     """Seconds of the plain loop over the same files, from the start of its interpreter."""
     stage = next(stage for stage in jobs[0].stages if stage.name == "asr")
-    assert stage.model is not None
+    (model,) = stage.models
     wanted = {**stage.requested, **stage.tuning}
     order = {
-        "model": stage.model.path,
+        "model": model.path,
         "load": {
             "device": jobs[0].device.partition(":")[0],
             "compute_type": wanted["compute_type"],

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.catalogue import StageSpec
+from orchestrator.catalogue.model import MEDIA
 from orchestrator.contract.atomic import temporary_name
 from orchestrator.contract.exchange import Clip, ModelRef
 from orchestrator.contract.job import (
     JOB_VERSION,
     Job,
     JobEnvironment,
+    JobInput,
     JobOutput,
     JobStage,
     Publication,
@@ -61,15 +63,19 @@ def make_recipe(
     settings: ResolvedSettings,
     specs: Sequence[StageSpec],
     environments: Mapping[str, JobEnvironment],
-    models: Mapping[str, ModelRef],
+    models: Mapping[str, Sequence[ModelRef]],
     hardware: Hardware,
 ) -> Recipe:
     """Resolve stages into what a job needs. ``models`` by stage name."""
     language = settings.settings.language
-    stages = tuple(
-        _job_stage(spec, settings, environments[spec.environment], models.get(spec.name))
-        for spec in specs
-    )
+    makers: dict[str, JobInput] = {MEDIA: JobInput(MEDIA)}
+    made: list[JobStage] = []
+    for spec in specs:
+        inputs = tuple(makers[name] for name in spec.inputs)
+        environment = environments[spec.environment]
+        made.append(_job_stage(spec, settings, environment, inputs, models.get(spec.name, ())))
+        makers.update({name: JobInput(name, spec.name, name) for name in spec.outputs})
+    stages = tuple(made)
     formats = {*settings.settings.formats, *ALWAYS_PUBLISHED}
     extensions = tuple(
         output.publish
@@ -81,7 +87,7 @@ def make_recipe(
         [
             [
                 [stage.name, stage.version, requested_settings(stage, language, None)],
-                stage.model.key if stage.model else None,
+                [model.key for model in stage.models],
             ]
             for stage in stages
         ]
@@ -106,7 +112,8 @@ def _job_stage(
     spec: StageSpec,
     settings: ResolvedSettings,
     environment: JobEnvironment,
-    model: ModelRef | None,
+    inputs: Sequence[JobInput],
+    models: Sequence[ModelRef],
 ) -> JobStage:
     values = stage_settings(spec, settings)
     requested = dict(values.in_key)
@@ -118,7 +125,7 @@ def _job_stage(
         title=spec.title,
         folder=str(spec.folder),
         environment=environment,
-        inputs=spec.inputs,
+        inputs=tuple(inputs),
         outputs=tuple(
             JobOutput(output.name, output.file, output.large, output.publish)
             for output in spec.outputs.values()
@@ -128,8 +135,9 @@ def _job_stage(
         resources=to_json(spec.resources),
         stall_seconds=spec.limits.stall_seconds,
         grace_seconds=spec.limits.grace_seconds,
-        model=model,
+        models=tuple(models),
         uses=spec.uses,
+        load=tuple(name for name, setting in spec.settings.items() if setting.load),
     )
 
 

@@ -76,7 +76,7 @@ def make_ready(
             for name, environment in environments.items()
         },
         {
-            stage: ModelRef(model.name, str(model.path), model.key)
+            stage: (ModelRef(model.name, str(model.path), model.key, model.languages),)
             for stage, model in models.items()
         },
         hardware,

@@ -74,23 +74,28 @@ class StageServer:
         """Import the stage and load its model where that is still to be done, then run it."""
         if self._stage is None:
             self._stage = import_stage(self._folder)
-        wanted = {"settings": request.settings, "model": request.model, "device": request.device}
+        wanted = load_settings(request)
         if self._loaded_with != wanted:
             started = time.perf_counter()
-            self._model = self._stage.load(
-                {
-                    **request.settings,
-                    "model_path": request.model.path if request.model else None,
-                    "device": request.device,
-                    "threads": request.threads,
-                }
-            )
+            self._model = self._stage.load({**wanted, "threads": request.threads})
             self._loaded_with = wanted
             self.load_seconds = time.perf_counter() - started
         started = time.perf_counter()
         outcome: StageOutcome = self._stage.run(request, self._model, self._report)
         self.run_seconds = time.perf_counter() - started
         return outcome
+
+
+def load_settings(request: StageRequest) -> dict[str, Any]:
+    """What ``load`` gets, and the number of threads; two equal ones mean the same model."""
+    from orchestrator.contract.records import to_json
+
+    return {
+        **{name: request.settings[name] for name in request.load},
+        "model_path": request.model.path if request.model else None,
+        "models": [to_json(model) for model in request.models],
+        "device": request.device,
+    }
 
 
 def error_of(error: BaseException) -> dict[str, Any]:
@@ -140,6 +145,8 @@ def result_of(
     for name in request.outputs:
         path = request.output(name)
         if not path.is_file():
+            if name in request.optional:
+                continue
             raise fail(
                 "output_missing",
                 f"stage {request.stage} ended without its output {name} ({path.name})",

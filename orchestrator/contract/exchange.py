@@ -22,11 +22,15 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """A model in the local store. ``key`` identifies its content and is part of the stage key."""
+    """A model in the local store. ``key`` identifies its content and is part of the stage key.
+
+    ``languages`` are the ISO 639-1 codes it is made for; none means any.
+    """
 
     name: str
     path: str
     key: str
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,12 @@ class StageRequest:
 
     Attributes:
         media: absolute path of the source; only to be read.
-        inputs: artefact name to absolute path.
-        outputs: artefact name to the file name to write inside ``outputs_dir``.
+        inputs: name of an input to its absolute path; optional ones only where they are there.
+        outputs: name of an output to the file name to write inside ``outputs_dir``.
+        optional: the outputs that the stage may leave out.
         settings: all settings of the stage, resolved.
+        load: the names of those settings that ``load`` gets: another value, another model.
+        models: what the stage's model setting names, in that order.
         language: the language asked for (ISO 639-1), or None for "find out".
         facts: what earlier stages found out (``language``, ``audio_seconds``, ...).
         threads: CPU threads granted for this attempt.
@@ -56,10 +63,17 @@ class StageRequest:
     settings: Mapping[str, Any]
     clip: Clip | None = None
     language: str | None = None
-    model: ModelRef | None = None
+    models: tuple[ModelRef, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     threads: int = 1
     device: str = "cpu"
+    load: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> ModelRef | None:
+        """The stage's model, the first of several; None where it has none."""
+        return self.models[0] if self.models else None
 
     def input(self, name: str) -> Path:
         """Path of an input artefact. Raises: KeyError (the stage did not declare it)."""
@@ -106,3 +120,4 @@ class StageResult:
     load_seconds: float = 0.0
     run_seconds: float = 0.0
     peak_rss_bytes: int | None = None
+    peak_vram_bytes: int | None = None

@@ -27,16 +27,33 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class JobInput:
+    """``output`` of an earlier ``stage`` of the job, which the stage knows as ``name``.
+
+    Without a stage it is the media itself.
+    """
+
+    name: str
+    stage: str = ""
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class JobOutput:
     """``large`` outputs are dropped when the job has succeeded (unless ``keep: all``).
 
-    ``publish`` is the extension under which the output goes to the user, or None.
+    ``publish`` is the extension under which the output goes to the user, or None. It is named by
+    its ``language``, or that of the speech where it has none of its own, or by a ``suffix``
+    instead. An ``optional`` output may be missing after the stage has run.
     """
 
     name: str
     file: str
     large: bool = False
     publish: str | None = None
+    language: str | None = None
+    suffix: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +70,8 @@ class JobStage:
     """One stage of the job, with nothing left to look up elsewhere.
 
     ``requested`` are the settings that change the result and so are part of the stage key;
-    ``tuning`` (threads, batch size, device) is only recorded.
+    ``tuning`` (threads, batch size, device) is only recorded. ``load`` names the settings of both
+    kinds that its model is loaded with. ``models`` are what its model setting names.
     """
 
     name: str
@@ -61,15 +79,16 @@ class JobStage:
     title: str
     folder: str
     environment: JobEnvironment
-    inputs: tuple[str, ...]
+    inputs: tuple[JobInput, ...]
     outputs: tuple[JobOutput, ...]
     requested: Mapping[str, Any]
     tuning: Mapping[str, Any]
     resources: Mapping[str, Any]
     stall_seconds: float
     grace_seconds: float
-    model: ModelRef | None = None
+    models: tuple[ModelRef, ...] = ()
     uses: tuple[str, ...] = ()
+    load: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

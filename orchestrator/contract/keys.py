@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,21 +52,22 @@ def stage_key(
     stage: str,
     version: int,
     settings: Mapping[str, Any],
-    model_key: str | None,
+    model_keys: Sequence[str],
     inputs: Mapping[str, str],
 ) -> str:
     """Key of what a stage makes.
 
-    ``settings`` are the requested ones that change the result; ``inputs`` maps artefact names to
-    the keys of what made them (the media itself: its fingerprint). Threads, batch size, device and
-    environment are left out on purpose: they change how, not what.
+    ``settings`` are the requested ones that change the result; ``inputs`` maps the names of inputs
+    to the keys of what made them (the media itself: its fingerprint). Threads, batch size, device
+    and environment are left out on purpose: they change how, not what.
     """
+    model = digest(list(model_keys)) if len(model_keys) > 1 else next(iter(model_keys), None)
     return digest(
         {
             "stage": stage,
             "version": version,
             "settings": dict(settings),
-            "model": model_key,
+            "model": model,
             "inputs": dict(inputs),
         }
     )

@@ -31,7 +31,7 @@ class StageRecord:
     run_seconds: float = 0.0
     peak_rss_bytes: int | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
-    model: Mapping[str, Any] | None = None
+    models: tuple[Mapping[str, Any], ...] = ()
     device: str = ""
     threads: int = 0
     requested: Mapping[str, Any] = field(default_factory=dict)

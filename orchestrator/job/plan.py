@@ -11,8 +11,6 @@ from orchestrator.contract.exchange import Clip
 from orchestrator.contract.job import Job, JobStage
 from orchestrator.contract.keys import stage_key
 
-MEDIA = "media"
-
 
 class Action(StrEnum):
     RUN = "run"
@@ -56,18 +54,18 @@ def requested_settings(stage: JobStage, language: str | None, clip: Clip | None)
 
 def stage_keys(job: Job) -> dict[str, str]:
     """The key of every stage's artefact, in the order of the job's stages."""
-    made_by: dict[str, str] = {MEDIA: job.source.fingerprint}
     keys: dict[str, str] = {}
     for stage in job.stages:
         keys[stage.name] = stage_key(
             stage.name,
             stage.version,
             requested_settings(stage, job.language, job.clip),
-            stage.model.key if stage.model else None,
-            {name: made_by[name] for name in stage.inputs},
+            [model.key for model in stage.models],
+            {
+                one.name: f"{keys[one.stage]}/{one.output}" if one.stage else job.source.fingerprint
+                for one in stage.inputs
+            },
         )
-        for output in stage.outputs:
-            made_by[output.name] = f"{keys[stage.name]}/{output.name}"
     return keys
 
 
@@ -86,12 +84,12 @@ def plan(
     targets = selection.only or names
     forced = _forced(names, targets, selection)
     runs: dict[str, str] = {}
-    needed: dict[str, str] = {}
+    needed: dict[tuple[str, str], str] = {}
     for stage in reversed(stages):
         reason = _reason_to_run(stage, stage.name in targets, forced, stored, needed)
         if reason:
             runs[stage.name] = reason
-            needed.update(dict.fromkeys(stage.inputs, stage.name))
+            needed.update({(one.stage, one.output): stage.name for one in stage.inputs})
     return tuple(
         Step(stage, keys[stage.name], Action.RUN, runs[stage.name])
         if stage.name in runs
@@ -117,7 +115,7 @@ def _reason_to_run(
     target: bool,
     forced: Mapping[str, str],
     stored: Mapping[str, Stored],
-    needed: Mapping[str, str],
+    needed: Mapping[tuple[str, str], str],
 ) -> str | None:
     has = stored.get(stage.name)
     if target and stage.name in forced:
@@ -125,9 +123,12 @@ def _reason_to_run(
     if has is None and target:
         return "not done yet with these settings"
     for output in stage.outputs:
-        if output.name in needed and (has is None or output.name not in has.present):
+        needing = needed.get((stage.name, output.name))
+        if needing and (has is None or output.name not in has.present):
+            if has and output.optional and output.name not in has.dropped:
+                continue  # it was not made, and would not be made again
             what = "was dropped to save space" if has else "is not there"
-            return f"{needed[output.name]} needs {output.file}, which {what}"
+            return f"{needing} needs {output.file}, which {what}"
     return None
 
 

@@ -37,7 +37,7 @@ from orchestrator.job.artefacts import ARTEFACT_VERSION, Artefact, ArtefactStore
 from orchestrator.job.eventlog import EventLog
 from orchestrator.job.link import Link
 from orchestrator.job.manifest import Intent, Manifest, StageRecord, open_manifest
-from orchestrator.job.plan import MEDIA, Action, Selection, Step, plan, stage_keys
+from orchestrator.job.plan import Action, Selection, Step, plan, stage_keys
 from orchestrator.job.publish import Delivery, publish, remove_leftovers
 from orchestrator.job.stageprocess import Interrupted, run_attempt
 
@@ -190,36 +190,45 @@ class _JobRun:
         finally:
             record.seconds = self._clock() - started
             self._say(Release(stage.name, attempt.root.name))
-        if MEDIA in stage.inputs:
+        if not all(one.stage for one in stage.inputs):
             check_source(self._job.source)
         self._keep(step, result, attempt.outputs, record)
 
     def _request(self, stage: JobStage, attempt: str, threads: int) -> StageRequest:
         job = self._job
         folder = self._folder.attempts / attempt
-        inputs = {}
-        for artefact in self._artefacts.values():
-            for record in artefact.outputs:
-                if record.name in stage.inputs:
-                    inputs[record.name] = str(self._store.path(artefact.key, record))
         return StageRequest(
             run_id=self._run_id,
             job_id=job.id,
             stage=stage.name,
             attempt=attempt,
             media=job.source.path,
-            inputs=inputs,
+            inputs=self._inputs(stage),
             outputs={output.name: output.file for output in stage.outputs},
             outputs_dir=str(folder / "outputs"),
             scratch_dir=str(folder / "scratch"),
             settings={**stage.requested, **stage.tuning},
             clip=job.clip,
             language=job.language,
-            model=stage.model,
+            models=stage.models,
             facts=self._facts(),
             threads=threads,
             device=job.device,
+            load=stage.load,
+            optional=tuple(output.name for output in stage.outputs if output.optional),
         )
+
+    def _inputs(self, stage: JobStage) -> dict[str, str]:
+        """Paths of the inputs that are artefacts; an optional output may not have been made."""
+        inputs = {}
+        for wanted in stage.inputs:
+            artefact = self._artefacts.get(wanted.stage)
+            if artefact is None:
+                continue
+            for record in artefact.outputs:
+                if record.name == wanted.output:
+                    inputs[wanted.name] = str(self._store.path(artefact.key, record))
+        return inputs
 
     def _keep(self, step: Step, result: StageResult, made_in: Path, record: StageRecord) -> None:
         """Commit the outputs to the store, then say so in the manifest."""
@@ -269,8 +278,10 @@ class _JobRun:
             for output in stage.outputs:
                 if artefact is None or output.publish not in where.extensions:
                     continue
-                record = next(one for one in artefact.outputs if one.name == output.name)
-                name = sidecar_name(where.stem, language, output.publish)
+                record = next((one for one in artefact.outputs if one.name == output.name), None)
+                if record is None:
+                    continue
+                name = sidecar_name(where.stem, output.language or language, output.publish)
                 made = self._store.path(artefact.key, record)
                 deliveries.append(Delivery(made, Path(where.folder, name), record.sha256))
         return deliveries
@@ -348,7 +359,7 @@ def _new_record(step: Step, attempt: str, threads: int, device: str) -> StageRec
         attempt=attempt,
         started=utc_now(),
         environment={"name": stage.environment.name, "key": stage.environment.key},
-        model={"name": stage.model.name, "key": stage.model.key} if stage.model else None,
+        models=tuple({"name": model.name, "key": model.key} for model in stage.models),
         device=device,
         threads=threads,
         requested=stage.requested,

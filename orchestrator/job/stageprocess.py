@@ -227,6 +227,8 @@ def check_result(stage: JobStage, request: StageRequest, folder: AttemptFolder) 
     stated = {record.name: record for record in result.outputs}
     for output in stage.outputs:
         record = stated.get(output.name)
+        if record is None and output.optional:
+            continue
         if record is None or record.file != output.file or not record.matches(folder.outputs):
             raise _invalid(stage, folder, f"output {output.name} is not what it states")
     return result

@@ -32,12 +32,17 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model on this disk. ``key`` identifies its content; ``source`` says where it came from."""
+    """A model on this disk.
+
+    ``key`` identifies its content, ``source`` says where it came from; ``languages`` are those it
+    is made for, none means any.
+    """
 
     name: str
     path: Path
     key: str
     source: str
+    languages: tuple[str, ...] = ()
 
 
 def no_progress(_done: int, _total: int | None) -> None:
@@ -184,7 +189,7 @@ def _fetch(store: Store, spec: ModelSpec, progress: Progress, report: Report) ->
                 fsync_folder(folder.parent)
                 _write_ready(folder, spec, str(source))
                 report(f"model {spec.name} is ready")
-                return Model(spec.name, folder, spec.key, str(source))
+                return Model(spec.name, folder, spec.key, str(source), spec.languages)
             finally:
                 remove_tree(staging)
     raise _unavailable(store, spec, reasons)
@@ -247,7 +252,7 @@ def _read(store: Store, spec: ModelSpec) -> Model | None:
             if not _verify(folder, spec):
                 return None
             _write_ready(folder, spec, record["source"])
-        return Model(spec.name, folder, spec.key, record["source"])
+        return Model(spec.name, folder, spec.key, record["source"], spec.languages)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

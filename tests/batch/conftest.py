@@ -15,7 +15,7 @@ from batch.discover import discover
 from batch.events import Event
 from batch.listing import DirectoryListing, DiscoveryRules
 from batch.state import State
-from orchestrator.contract.job import JobEnvironment, JobOutput, JobStage
+from orchestrator.contract.job import JobEnvironment, JobInput, JobOutput, JobStage
 from orchestrator.prepare import Recipe
 
 E = TypeVar("E", bound=Event)
@@ -88,7 +88,7 @@ def make_recipe(fault: str = "none", gate: Path | None = None, **changes: object
         title="Simulate one fault",
         folder=str(FAKES / "fake"),
         environment=JobEnvironment("bare", "test", sys.executable),
-        inputs=("media",),
+        inputs=(JobInput("media"),),
         outputs=(
             JobOutput("words", "words.srt", publish="srt"),
             JobOutput("bulk", "bulk.bin", large=True),

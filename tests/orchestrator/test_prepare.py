@@ -97,7 +97,7 @@ def recipe(
 ) -> Recipe:
     settings = settings_of({**VALUES, "asr": {**VALUES["asr"], **asr}}, **values)
     python = JobEnvironment("asr", environment, "/environments/asr/bin/python")
-    return make_recipe(settings, specs, {"asr": python}, {"asr": model}, hardware)
+    return make_recipe(settings, specs, {"asr": python}, {"asr": (model,)}, hardware)
 
 
 def test_a_recipe_has_nothing_left_to_look_up() -> None:
@@ -107,7 +107,7 @@ def test_a_recipe_has_nothing_left_to_look_up() -> None:
     assert asr.tuning == {"batch_size": 1}
     assert asr.resources == {"cpu_threads": 2, "ram_mb": 900, "vram_mb": 0}
     assert (asr.stall_seconds, asr.grace_seconds) == (60.0, 5.0)
-    assert (asr.model, subtitles.model) == (MODEL, None)
+    assert (asr.models, subtitles.models) == ((MODEL,), ())
     assert asr.outputs[1].large
     assert (made.language, made.threads, made.device, made.keep) == ("de", 8, "cpu", "small")
     assert made.choices[0]["reason"] == "runs on the CPU"
@@ -128,7 +128,7 @@ def test_formats_choose_what_is_published_and_texts_always_are() -> None:
         {"language": "de"},
         {"formats": ("srt", "vtt")},
         {"specs": (replace(ASR, version=2), SUBTITLES)},
-        {"specs": (SUBTITLES,)},
+        {"specs": (ASR,)},
     ],
     ids=lambda changes: next(iter(changes)),
 )

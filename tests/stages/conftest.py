@@ -58,7 +58,7 @@ class Stages:
             outputs_dir=str(attempt.outputs),
             scratch_dir=str(attempt.scratch),
             settings={**settings, **request.pop("settings", {})},
-            model=self.models[model] if model else None,
+            models=(self.models[model],) if model else (),
             facts=self.facts,
             threads=2,
             **request,

@@ -183,7 +183,7 @@ def test_a_stage_sees_its_environment_and_the_contract_alone(
     tmp_path: Path, bare_python: str
 ) -> None:
     model = ModelRef("tiny", "/models/tiny", "m0")
-    attempt = attempt_of(tmp_path, "reveals", {"seen": "seen.json"}, model=model, threads=3)
+    attempt = attempt_of(tmp_path, "reveals", {"seen": "seen.json"}, models=(model,), threads=3)
     assert run("reveals", attempt, bare_python)[0] == bootstrap.EXIT_OK
     seen = json.loads((attempt.outputs / "seen.json").read_text())
     assert seen["importable"] == ["orchestrator.contract.keys"]
@@ -271,13 +271,13 @@ class TestModels:
 
         from dataclasses import replace
 
-        assert [ask(), ask(threads=4), ask(media="b.mkv")] == [1, 1, 1]
-        assert [ask(device="cuda"), ask(settings={"beam": 1})] == [2, 3]
-        assert ask(model=ModelRef("m", "/m", "k")) == 4
+        assert [ask(), ask(threads=4), ask(settings={"run": 1})] == [1, 1, 1]
+        assert [ask(device="cuda"), ask(settings={"beam": 1}, load=("beam",))] == [2, 3]
+        assert ask(models=(ModelRef("m", "/m", "k"),)) == 4
         assert stage.loaded[-1]["model_path"] == "/m"
         with pytest.raises(ValueError, match="no such model"):
-            ask(settings={"fails": True})
-        assert ask(model=ModelRef("m", "/m", "k")) == 4
+            ask(settings={"fails": True}, load=("fails",))
+        assert ask(models=(ModelRef("m", "/m", "k"),)) == 4
 
 
 class AllocationError(RuntimeError):

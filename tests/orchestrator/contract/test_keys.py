@@ -99,7 +99,7 @@ def test_a_file_that_cannot_be_read_has_none(tmp_path: Path) -> None:
 
 def test_the_stage_key_is_what_it_always_was() -> None:
     """A change here makes every finished stage of every user run again."""
-    key = stage_key("asr", 3, {"beam_size": 5, "language": None}, "m0", {"audio": "k1/audio"})
+    key = stage_key("asr", 3, {"beam_size": 5, "language": None}, ["m0"], {"audio": "k1/audio"})
     assert key == "ad0122c8dc6c20785ff6f2db88545cda"
 
 
@@ -108,7 +108,7 @@ def test_everything_that_changes_the_result_changes_the_key() -> None:
         "stage": "asr",
         "version": 1,
         "settings": {"beam_size": 5},
-        "model_key": "m",
+        "model_keys": ["m"],
         "inputs": {"audio": "a"},
     }
     others: list[dict[str, Any]] = [
@@ -116,7 +116,9 @@ def test_everything_that_changes_the_result_changes_the_key() -> None:
         {"version": 2},
         {"settings": {"beam_size": 6}},
         {"settings": {}},
-        {"model_key": None},
+        {"model_keys": []},
+        {"model_keys": ["m", "n"]},
+        {"model_keys": ["n", "m"]},
         {"inputs": {"audio": "b"}},
         {"inputs": {"sound": "a"}},
     ]

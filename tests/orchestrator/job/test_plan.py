@@ -8,15 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contract.exchange import Clip, ModelRef
-from orchestrator.contract.job import JOB_VERSION, Job, JobOutput, JobStage, Publication, Source
+from orchestrator.contract.job import (
+    JOB_VERSION,
+    Job,
+    JobInput,
+    JobOutput,
+    JobStage,
+    Publication,
+    Source,
+)
 from orchestrator.job.plan import Action, Selection, Stored, plan, stage_keys
 
 from .conftest import fake_stage
 
+MAKERS = {"media": "", "audio": "demux", "info": "demux", "transcript": "asr"}
+
 
 def stage(name: str, inputs: str, outputs: str, **changes: Any) -> JobStage:
+    """``s0`` makes ``0a`` and ``0b``; what the other artefacts are made by is in ``MAKERS``."""
     made = tuple(JobOutput(output, f"{output}.bin") for output in outputs.split())
-    return fake_stage(name=name, inputs=tuple(inputs.split()), outputs=made, **changes)
+    taken = tuple(JobInput(one, MAKERS.get(one, f"s{one[0]}"), one) for one in inputs.split())
+    return fake_stage(name=name, inputs=taken, outputs=made, **changes)
 
 
 DEMUX = stage("demux", "media", "audio info", uses=("clip",))
@@ -127,7 +139,7 @@ def test_a_stage_that_runs_has_all_it_needs(
     at_hand = {"media", *(name for one in stored.values() for name in one.present)}
     for step in steps:
         if step.action is Action.RUN:
-            assert set(step.stage.inputs) <= at_hand
+            assert {one.name for one in step.stage.inputs} <= at_hand
             at_hand |= {output.name for output in step.stage.outputs}
     order = [one.name for one in stages]
     assert [step.stage.name for step in steps] == sorted(
@@ -147,7 +159,7 @@ def test_nothing_runs_that_need_not(
     for one in stages:
         if one.name not in running:
             continue
-        needed = {name for other in stages if other.name in running for name in other.inputs}
+        needed = {taken.name for other in stages if other.name in running for taken in other.inputs}
         missing = {output.name for output in one.outputs} - (
             stored[one.name].present if one.name in stored else set()
         )
@@ -186,9 +198,9 @@ def test_a_change_reaches_what_comes_after_it_and_nothing_else() -> None:
     assert changed(base, replace(base, source=moved, id="k", threads=8, device="cuda")) == []
     assert changed(base, replace(base, clip=Clip(1.0, 2.0))) == all_three
     assert changed(base, replace(base, language="de")) == ["asr", "subtitles"]
-    model = replace(ASR, model=ModelRef("m", "/m", "k1"))
+    model = replace(ASR, models=(ModelRef("m", "/m", "k1"),))
     assert changed(base, job(DEMUX, model, SUBTITLES)) == ["asr", "subtitles"]
-    moved_model = replace(ASR, model=ModelRef("other name", "/other", "k1"))
+    moved_model = replace(ASR, models=(ModelRef("other name", "/other", "k1"),))
     assert changed(job(DEMUX, model, SUBTITLES), job(DEMUX, moved_model, SUBTITLES)) == []
     wider = replace(SUBTITLES, requested={"width": 50})
     assert changed(base, job(DEMUX, ASR, wider)) == ["subtitles"]

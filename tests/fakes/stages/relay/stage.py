@@ -4,11 +4,11 @@ from orchestrator.contract.exchange import StageOutcome
 
 
 def load(settings):
-    return settings["greeting"]
+    """Nothing to keep."""
 
 
 def run(request, model, report):
     assert request.input("bulk").stat().st_size == 4096
     words = request.input("words").read_text()
-    request.output("copy").write_text(f"{model} {request.facts['language']}\n{words}")
+    request.output("copy").write_text(f"{request.settings['greeting']} {request.facts['language']}\n{words}")
     return StageOutcome()
