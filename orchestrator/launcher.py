@@ -15,11 +15,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
 import trio
 
+from orchestrator.containment import contained
 from orchestrator.contract.channel import LineSplitter
 from orchestrator.contract.errors import ExitCode
 from orchestrator.contract.messages import (
@@ -30,9 +32,13 @@ from orchestrator.contract.messages import (
     decode,
     encode,
 )
-
-RUN_VARIABLE = "BATCH_SUBTITLES_RUN_ID"
-JOB_VARIABLE = "BATCH_SUBTITLES_JOB"
+from orchestrator.contract.processes import (
+    JOB_VARIABLE,
+    RUN_VARIABLE,
+    Strays,
+    become_subreaper,
+    children,
+)
 
 # After the job closed its pipe it has nothing left to do but exit.
 EXIT_SECONDS = 10.0
@@ -43,12 +49,20 @@ _SWEEP_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class JobCommand:
-    """How to start one job. ``log`` takes what it and its libraries print."""
+    """How to start one job, or one worker that serves many. ``log`` takes what it prints.
+
+    ``job_id`` is the mark that all its processes carry. ``environ`` None: our own variables.
+    """
 
     argv: Sequence[str]
     job_id: str
     run_id: str
     log: Path
+    environ: Mapping[str, str] | None = None
+    folder: Path | None = None
+
+
+_strays = Strays()
 
 
 class Orders:
@@ -70,8 +84,9 @@ class Orders:
 
 
 def job_argv(folder: Path, selection: str | None = None) -> list[str]:
-    """Command line of a job process. ``-P``: the current folder must not be on its path."""
-    argv = [sys.executable, "-P", "-X", "utf8", "-m", "orchestrator", "run", str(folder)]
+    """Command line of a job process; see there why it is started like this."""
+    entry = str(Path(__file__).with_name("__main__.py"))
+    argv = [sys.executable, "-I", "-S", "-X", "utf8", entry, "run", str(folder)]
     return argv if selection is None else [*argv, selection]
 
 
@@ -83,39 +98,60 @@ def job_environment(base: Mapping[str, str], command: JobCommand) -> dict[str, s
 
 
 async def run_job_process(
-    command: JobCommand, handle: Callable[[Message], Message | None], orders: Orders
+    command: JobCommand,
+    handle: Callable[[Message], Message | None],
+    orders: Orders,
+    outbox: trio.MemoryReceiveChannel[Message] | None = None,
 ) -> int:
     """Run a job to its end and return its exit status (negative: the signal that killed it).
 
-    Each message goes to ``handle``; what it returns is sent back to the job. When this is
+    Each message goes to ``handle``; what it returns is sent back to the job, and so is what comes
+    through ``outbox`` at any time; the job's pipe is closed where that ends. When this is
     cancelled, or the job outstays ``orders``, the whole tree is killed before it returns.
 
     Raises:
         OSError: the process could not be started.
     """
+    _be_subreaper()
     with command.log.open("ab") as log:
         process = await trio.lowlevel.open_process(
             list(command.argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=job_environment(os.environ, command),
+            cwd=command.folder,
+            env=job_environment(
+                os.environ if command.environ is None else command.environ, command
+            ),
             start_new_session=sys.platform != "win32",
         )
+    with contained(process.pid):
+        return await _converse(process, command, handle, orders, outbox)
+
+
+async def _converse(
+    process: trio.Process,
+    command: JobCommand,
+    handle: Callable[[Message], Message | None],
+    orders: Orders,
+    outbox: trio.MemoryReceiveChannel[Message] | None,
+) -> int:
     speak = _Speaker(process, command.run_id)
     try:
         with trio.CancelScope() as patience:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_pass_on, speak, orders, patience)
+                if outbox is not None:
+                    nursery.start_soon(_deliver, speak, outbox)
                 await _listen(process, handle, speak)
                 nursery.cancel_scope.cancel()
         if not patience.cancelled_caught:
             with trio.move_on_after(EXIT_SECONDS):
                 await process.wait()
     finally:
-        # A job that succeeded has seen its stages end well. After any other end, a stage that
-        # crashed or was stopped may have left children of its own.
-        if process.returncode != ExitCode.OK:
+        # A stage that crashed or was stopped may have left children of its own; also in a job that
+        # tried again and succeeded.
+        if process.returncode != ExitCode.OK or _left_something(process.pid, command):
             with trio.CancelScope(shield=True):
                 await _kill_tree(process, command)
         for pipe in (process.stdin, process.stdout):
@@ -124,6 +160,11 @@ async def run_job_process(
                 await trio.aclose_forcefully(pipe)
     assert process.returncode is not None
     return process.returncode
+
+
+@cache
+def _be_subreaper() -> bool:
+    return become_subreaper()
 
 
 class _Speaker:
@@ -139,6 +180,10 @@ class _Speaker:
         async with self._lock:
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await self._stdin.send_all(encode(message, self._run_id))
+
+    async def close(self) -> None:
+        async with self._lock:
+            await self._stdin.aclose()
 
 
 async def _listen(
@@ -169,6 +214,12 @@ def _decode(line: bytes) -> Message | None:
         return None
 
 
+async def _deliver(speak: _Speaker, outbox: trio.MemoryReceiveChannel[Message]) -> None:
+    async for message in outbox:
+        await speak.send(message)
+    await speak.close()
+
+
 async def _pass_on(speak: _Speaker, orders: Orders, patience: trio.CancelScope) -> None:
     """Pass orders on; a job that does not follow a cancel in time loses our patience."""
     await orders.draining.wait()
@@ -192,6 +243,26 @@ async def _kill_tree(process: trio.Process, command: JobCommand) -> None:
             process.kill()
         await process.wait()
     await trio.to_thread.run_sync(kill_marked, command.job_id, command.run_id)
+    _strays.bury()
+
+
+def _left_something(pid: int, command: JobCommand) -> bool:
+    """Whether anything outlives a job that has ended: in its group, or now a child of ours."""
+    if sys.platform == "win32":
+        return False  # its job object has ended them
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, 0)
+        return True
+    marks = {JOB_VARIABLE: command.job_id, RUN_VARIABLE: command.run_id}
+    return any(_carries(child, marks) for child in _adopted())
+
+
+def _adopted() -> list[psutil.Process]:
+    found = []
+    for pid in children():
+        with contextlib.suppress(psutil.Error):
+            found.append(psutil.Process(pid))
+    return found
 
 
 def kill_marked(job_id: str, run_id: str | None = None) -> int:

@@ -16,6 +16,7 @@ from orchestrator.contract.errors import ErrorClass, ErrorInfo
 from orchestrator.contract.exchange import StageRequest
 from orchestrator.contract.media import ProbeResult
 from orchestrator.contract.messages import Finished, Run, decode, encode
+from orchestrator.contract.processes import RUN_VARIABLE
 from orchestrator.contract.records import to_json
 from orchestrator.job.stageprocess import stage_argv, stage_environment
 
@@ -98,7 +99,7 @@ class Prober:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=self._scratch,
-            env=stage_environment(os.environ, 1, self._scratch),
+            env={**stage_environment(os.environ, 1, self._scratch), RUN_VARIABLE: self._run_id},
         )
 
     async def close(self) -> None:

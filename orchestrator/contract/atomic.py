@@ -12,9 +12,12 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False  # as typing's, whose import would cost a job 3 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
@@ -47,6 +50,14 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Create a folder and its missing parents durably. Raises: OSError."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode, exist_ok=True)
+        fsync_folder(one.parent)
+
+
 def fsync_file(path: Path) -> None:
     """Put a file's content on the disk."""
     # Windows flushes only descriptors that are open for writing.
@@ -58,8 +69,8 @@ def fsync_file(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _temporary(folder: Path, name: str, data: bytes) -> Iterator[Path]:
-    """A durable temporary file with ``data``; removed unless it was renamed away."""
+def _temporary(folder: Path, name: str, data: bytes, *, durable: bool = True) -> Iterator[Path]:
+    """A temporary file with ``data``; removed unless it was renamed away."""
     path = folder / temporary_name(name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags, 0o666)
@@ -68,7 +79,8 @@ def _temporary(folder: Path, name: str, data: bytes) -> Iterator[Path]:
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         yield path
@@ -88,9 +100,21 @@ def write_atomic(path: Path, data: bytes) -> None:
         fsync_folder(path.parent)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """:func:`write_atomic` of indented UTF-8 JSON. Lone surrogates of odd names are escaped."""
-    write_atomic(path, json.dumps(value, indent=1).encode("ascii") + b"\n")
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """:func:`write_atomic` of JSON, a key a line. Lone surrogates of odd names are escaped."""
+    # ``indent`` would leave the C encoder: 1.2 instead of 0.1 ms for a manifest.
+    lines = [f"{json.dumps(key)}: {json.dumps(one)}" for key, one in value.items()]
+    write_atomic(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode("ascii"))
+
+
+def replace_json(path: Path, value: Any) -> None:
+    """Replace ``path`` with JSON, whole for whoever reads it, but not synced to the disk.
+
+    For what is of no use after a power cut, such as what an attempt is asked and answers.
+    """
+    data = json.dumps(value).encode("ascii")
+    with _temporary(path.parent, path.name, data, durable=False) as temporary:
+        temporary.replace(path)
 
 
 def read_json(path: Path) -> Any:

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Any
+
+from orchestrator.contract.records import Record
+
+TYPE_CHECKING = False  # as typing's, whose import would cost a job 3 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -39,8 +43,7 @@ class ErrorClass(StrEnum):
     INTERNAL = "internal"
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorInfo:
+class ErrorInfo(Record):
     """One failure: a stable snake_case ``code``, what happened, and what the user can do next."""
 
     code: str
@@ -136,6 +139,11 @@ _CODES_OF_USAGE = frozenset(
         "missing_input",
         "artefact_made_twice",
         "stage_cycle",
+        "unknown_engine",
+        "invalid_instance",
+        "no_targets",
+        "no_model_named",
+        "no_model_for_language",
     }
 )
 

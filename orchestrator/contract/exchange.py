@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from orchestrator.contract.files import FileRecord
+from orchestrator.contract.records import Record, field, to_json
+
+TYPE_CHECKING = False  # as typing's, whose import would cost a job 3 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 RESULT_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
+class Clip(Record):
     """The part of the media asked for, in seconds of media time. ``end`` None: to the end."""
 
     start: float
     end: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRef:
+class ModelRef(Record):
     """A model in the local store. ``key`` identifies its content and is part of the stage key.
 
-    ``languages`` are the ISO 639-1 codes it is made for; none means any.
+    ``languages`` are the ISO 639-1 codes it is made for; none means any. ``revision`` is the one
+    it was fetched at, where its source has such.
     """
 
     name: str
     path: str
     key: str
     languages: tuple[str, ...] = ()
+    revision: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StageRequest:
+class StageRequest(Record):
     """Everything one attempt of a stage may know.
 
     Attributes:
@@ -84,8 +86,17 @@ class StageRequest:
         return Path(self.outputs_dir, self.outputs[name])
 
 
-@dataclass(frozen=True, slots=True)
-class StageOutcome:
+def load_settings(request: StageRequest) -> dict[str, Any]:
+    """What ``load`` gets besides the number of threads; two equal ones mean the same model."""
+    return {
+        **{name: request.settings[name] for name in request.load},
+        "model_path": request.model.path if request.model else None,
+        "models": [to_json(model) for model in request.models],
+        "device": request.device,
+    }
+
+
+class StageOutcome(Record):
     """What ``run`` returns; the outputs themselves are the files it wrote.
 
     ``facts`` go to later stages, the file names and the report; ``metrics`` only to the manifest.
@@ -97,14 +108,12 @@ class StageOutcome:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class StageWarning:
+class StageWarning(Record):
     code: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class StageResult:
+class StageResult(Record):
     """The stage's own account of one attempt, written last and checked by the job."""
 
     version: int

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Mapping
 
 from orchestrator.contract.atomic import read_json, write_json
 from orchestrator.contract.errors import ErrorClass, fail
 from orchestrator.contract.exchange import Clip, ModelRef, StageWarning
+from orchestrator.contract.naming import TEXT_SUBTITLE_EXTENSIONS
 from orchestrator.contract.paths import JobFolder
-from orchestrator.contract.records import BadRecord, from_json, to_json
+from orchestrator.contract.records import BadRecord, Record, field, from_json, to_json
+
+TYPE_CHECKING = False  # as typing's, whose import would cost a job 3 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 JOB_VERSION = 1
 JOB_RESULT_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Record):
     """The media file as it was found. ``path`` is absolute; odd bytes are surrogate-escaped."""
 
     path: str
@@ -26,8 +28,7 @@ class Source:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
-class JobInput:
+class JobInput(Record):
     """``output`` of an earlier ``stage`` of the job, which the stage knows as ``name``.
 
     Without a stage it is the media itself.
@@ -38,8 +39,7 @@ class JobInput:
     output: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class JobOutput:
+class JobOutput(Record):
     """``large`` outputs are dropped when the job has succeeded (unless ``keep: all``).
 
     ``publish`` is the extension under which the output goes to the user, or None. It is named by
@@ -56,22 +56,40 @@ class JobOutput:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class JobEnvironment:
-    """The interpreter a stage runs with; ``key`` is recorded in the manifest."""
+SPEECH = ""
+"""Stands for the language of the speech where languages of subtitles are listed."""
+
+
+def is_subtitle(output: JobOutput) -> bool:
+    """Whether it is a subtitle file of its own, not a film or a transcript."""
+    return output.publish in TEXT_SUBTITLE_EXTENSIONS and not output.suffix
+
+
+def is_present(output: JobOutput, present: Collection[str]) -> bool:
+    """Whether it is a subtitle in one of the languages that are there already."""
+    return is_subtitle(output) and (output.language or SPEECH) in present
+
+
+class JobEnvironment(Record):
+    """The interpreter a stage runs with; ``key`` is recorded in the manifest.
+
+    ``packages`` are the versions of what its requirements name.
+    """
 
     name: str
     key: str
     python: str
+    packages: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class JobStage:
+class JobStage(Record):
     """One stage of the job, with nothing left to look up elsewhere.
 
     ``requested`` are the settings that change the result and so are part of the stage key;
     ``tuning`` (threads, batch size, device) is only recorded. ``load`` names the settings of both
-    kinds that its model is loaded with. ``models`` are what its model setting names.
+    kinds that its model is loaded with. ``models`` are what its model setting names. Where memory
+    does not suffice, ``compute_types`` are the values its setting ``compute_type`` may have, and
+    ``fallback_models`` the smaller models that may take the first one's place, largest first.
     """
 
     name: str
@@ -89,24 +107,31 @@ class JobStage:
     models: tuple[ModelRef, ...] = ()
     uses: tuple[str, ...] = ()
     load: tuple[str, ...] = ()
+    compute_types: tuple[str, ...] = ()
+    fallback_models: tuple[ModelRef, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(Record):
     """Where outputs go: ``folder/stem.LANGUAGE.extension`` for each of ``extensions``.
 
     ``owned`` maps the names in ``folder`` that we published earlier to their SHA-256: these, and
-    no other existing file, may be replaced, as long as they still have that hash.
+    no other existing file, may be replaced, as long as they still have that hash. ``present`` are
+    the languages that the media has a subtitle in already, of somebody else's making: ours are
+    not published in them. ``SPEECH`` stands for that of the speech.
     """
 
     folder: str
     stem: str
     extensions: tuple[str, ...]
     owned: Mapping[str, str] = field(default_factory=dict)
+    present: tuple[str, ...] = ()
+
+    def wants(self, output: JobOutput) -> bool:
+        """Whether the output is one to be published."""
+        return output.publish in self.extensions and not is_present(output, self.present)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Record):
     version: int
     id: str
     created: str
@@ -118,6 +143,7 @@ class Job:
     keep: str
     threads: int
     device: str = "cpu"
+    allow_cpu_fallback: bool = False
     language: str | None = None
     clip: Clip | None = None
     settings_key: str = ""
@@ -126,8 +152,7 @@ class Job:
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Record):
     """A file in the user's library that is ours: the state of it right after publishing."""
 
     path: str
@@ -136,18 +161,28 @@ class Published:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class StageAccount:
-    """What became of one stage: ``ran``, ``reused``, ``failed`` or ``not_run``, and why."""
+class StageAccount(Record):
+    """What became of one stage: ``ran``, ``reused``, ``failed`` or ``not_run``, and why.
+
+    Of one that ran also what it took, for the next time: on which ``device``, at which ``rung`` of
+    the ladder, in a resident process (``warm``) or not, with how many ``threads``.
+    """
 
     name: str
     status: str
     reason: str
     seconds: float = 0.0
+    device: str = ""
+    rung: int = 0
+    warm: bool = False
+    threads: int = 0
+    load_seconds: float = 0.0
+    run_seconds: float = 0.0
+    peak_rss_bytes: int | None = None
+    peak_vram_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class JobResult:
+class JobResult(Record):
     """The last file a job writes. ``status`` is ``done``, ``failed`` or ``interrupted``."""
 
     version: int

@@ -257,6 +257,22 @@ def whisper_code(code: str) -> str | None:
     return _WHISPER_NAMES.get(known, known) if known in _whisper() else None
 
 
+def english_name(code: str) -> str:
+    """The usual English name of a language; the code itself where it is not known."""
+    known = normalise(code)
+    return next((name for one, _, name in _rows() if one == known), code)
+
+
+def three_letters(code: str, *, bibliographic: bool) -> str:
+    """The ISO 639-2 code: the terminological one (``deu``, MP4) or the other (``ger``, Matroska).
+
+    ``und`` where the language is not known.
+    """
+    known = normalise(code)
+    codes = next((codes for one, codes, _ in _rows() if one == known), "und").split("/")
+    return codes[-1] if bibliographic else codes[0]
+
+
 @cache
 def _rows() -> tuple[tuple[str, str, str], ...]:
     rows = []

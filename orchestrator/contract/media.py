@@ -6,13 +6,12 @@ The probe writes these values, the batch decides by them, and demux picks the au
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from orchestrator.contract.errors import ErrorInfo
-from orchestrator.contract.records import from_json
+from orchestrator.contract.records import Record, from_json, to_json
 
-PROBE_VERSION = 1
+PROBE_VERSION = 2
 """Raised when a probe would answer differently for the same file, so that caches start afresh."""
 
 IMAGE_SUBTITLE_CODECS = frozenset(
@@ -21,8 +20,7 @@ IMAGE_SUBTITLE_CODECS = frozenset(
 """Subtitle codecs (names of codecs and decoders in FFmpeg) that hold pictures instead of text."""
 
 
-@dataclass(frozen=True, slots=True)
-class AudioTrack:
+class AudioTrack(Record):
     """One audio stream. ``index`` is the absolute stream index, ``language`` ISO 639-1 or None."""
 
     index: int
@@ -35,8 +33,7 @@ class AudioTrack:
     commentary: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SubtitleTrack:
+class SubtitleTrack(Record):
     """One embedded subtitle stream. ``language`` is ISO 639-1, or None where none is stated."""
 
     index: int
@@ -54,12 +51,12 @@ class SubtitleTrack:
         return self.codec in IMAGE_SUBTITLE_CODECS
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
+class ProbeResult(Record):
     """Everything the batch needs to know before it makes a job of a file.
 
     ``duration`` is in seconds, as the container claims (None: it does not say). With ``error``
-    set the file cannot be used and the other fields hold what was found before it failed.
+    set the file cannot be used and the other fields hold what was found before it failed. ``ours``:
+    the mux stage made it, of another file.
     """
 
     fingerprint: str
@@ -68,15 +65,17 @@ class ProbeResult:
     audio: tuple[AudioTrack, ...] = ()
     subtitles: tuple[SubtitleTrack, ...] = ()
     error: ErrorInfo | None = None
+    ours: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
             "fingerprint": self.fingerprint,
             "duration": self.duration,
             "container": self.container,
-            "audio": [asdict(track) for track in self.audio],
-            "subtitles": [asdict(track) for track in self.subtitles],
+            "audio": [to_json(track) for track in self.audio],
+            "subtitles": [to_json(track) for track in self.subtitles],
             "error": self.error.to_json() if self.error else None,
+            "ours": self.ours,
         }
 
     @classmethod
@@ -94,6 +93,7 @@ class ProbeResult:
             audio=tuple(from_json(AudioTrack, track) for track in data["audio"]),
             subtitles=tuple(from_json(SubtitleTrack, track) for track in data["subtitles"]),
             error=None if error is None else ErrorInfo.from_json(error),
+            ours=bool(data["ours"]),
         )
 
 

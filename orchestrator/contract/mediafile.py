@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -20,6 +21,10 @@ FORMATS = (
 Left out are playlists and scripts (concat, hls, dash, imf), which name other files to read; picture
 formats, which would turn a cover into a film; and raw formats, which accept anything at all.
 """
+
+LONGEST_SECONDS = ((1 << 32) - 4096) / 32_000
+"""37 hours, the longest audio that the files between the stages can hold. A header that claims
+more is not believed."""
 
 OPEN_OPTIONS: dict[str, Any] = {
     "container_options": {"format_whitelist": FORMATS, "protocol_whitelist": "file"},
@@ -46,7 +51,16 @@ class MediaFile(io.FileIO):
         """Raises: Failure (``not_a_file``, ``empty_file`` or a storage error)."""
         self._path = path
         self._failure: OSError | None = None
-        # Without O_NONBLOCK a named pipe would block here for ever.
+        # Asked before it is opened, since opening a device can set something going.
+        try:
+            unusable = _unusable(path, os.stat(path))
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _not_a_file(path) from error
+            raise Failure(describe_os_error(error, f"{path}: cannot be opened")) from error
+        if unusable is not None:
+            raise unusable
+        # Without O_NONBLOCK a named pipe that came in between would block here for ever.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         try:
             descriptor = os.open(path, flags)
@@ -67,6 +81,18 @@ class MediaFile(io.FileIO):
         except OSError as error:
             self._failure = error
             raise
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """As a file's; -1 for a place that no file has, which damaged content sends FFmpeg to."""
+        try:
+            return super().seek(offset, whence)
+        except (OverflowError, ValueError):
+            return -1
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOVERFLOW):
+                self._failure = error
+                raise
+            return -1
 
     def check(self) -> None:
         """Raises: Failure when a read has failed, or the file has changed since it was opened."""
@@ -89,11 +115,7 @@ class MediaFile(io.FileIO):
 
 def _unusable(path: Path, status: os.stat_result) -> Failure | None:
     if not stat.S_ISREG(status.st_mode):
-        return fail(
-            "not_a_file",
-            f"{path} is not a regular file.",
-            "Only regular files are read: remove it, or exclude it in the settings.",
-        )
+        return _not_a_file(path)
     if status.st_size == 0:
         return fail(
             "empty_file",
@@ -101,6 +123,14 @@ def _unusable(path: Path, status: os.stat_result) -> Failure | None:
             "Copy or download the file again.",
         )
     return None
+
+
+def _not_a_file(path: Path) -> Failure:
+    return fail(
+        "not_a_file",
+        f"{path} is not a regular file.",
+        "Only regular files are read: remove it, or exclude it in the settings.",
+    )
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int, int]:

@@ -1,17 +1,21 @@
 """The messages between processes: one JSON object a line, the same on both hops.
 
 Upward (stage to job, job to coordinator): ``started progress warning metric heartbeat request
-release finished``. Downward: ``run grant cancel drain``. Each line carries the protocol version
-``v`` and the ``run`` id. An unknown type is logged and ignored, an unknown version is a failure,
-and a line that is no message is log text.
+release finished``. Downward: ``run grant cancel drain``, and the ``finished`` of a worker. Each
+line carries the protocol version ``v`` and the ``run`` id. An unknown type is logged and ignored,
+an unknown version is a failure, and a line that is no message is log text.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+
+from orchestrator.contract.records import Record, field, names_of
+
+TYPE_CHECKING = False  # as typing's, whose import would cost a job 3 ms
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
 
 PROTOCOL_VERSION = 1
 MAX_LINE_BYTES = 1 << 20
@@ -21,12 +25,10 @@ class UnknownVersion(Exception):
     """The other side speaks a protocol this one does not know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Record):
     type: ClassVar[str] = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Started(Message):
     """A process or a stage has begun. ``facts``: pid, planned stages, versions."""
 
@@ -35,7 +37,6 @@ class Started(Message):
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
 class Progress(Message):
     """``done`` of ``total`` (None: not known) in ``unit``, mostly seconds of audio."""
 
@@ -46,7 +47,6 @@ class Progress(Message):
     unit: str = "s"
 
 
-@dataclass(frozen=True, slots=True)
 class Warning(Message):
     """Something the user should know that did not stop the work."""
 
@@ -56,7 +56,6 @@ class Warning(Message):
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Metric(Message):
     type: ClassVar[str] = "metric"
     stage: str = ""
@@ -65,7 +64,6 @@ class Metric(Message):
     unit: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Heartbeat(Message):
     """The process is alive, whether or not it gets on."""
 
@@ -73,17 +71,20 @@ class Heartbeat(Message):
     stage: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Request(Message):
-    """A job asks for leave to run a stage. ``need``: cpu_threads, ram_mb, vram_mb."""
+    """A job asks for leave to run a stage, in the attempt folder of that name.
+
+    ``need``: cpu_threads, ram_mb, vram_mb; ``load`` where the ladder changed load settings.
+    ``fresh``: only a new process will do (the last one ran out of memory, or crashed).
+    """
 
     type: ClassVar[str] = "request"
     stage: str = ""
     attempt: str = ""
     need: Mapping[str, Any] = field(default_factory=dict)
+    fresh: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Release(Message):
     """The stage has ended, however it ended; what it was granted is free again."""
 
@@ -92,9 +93,11 @@ class Release(Message):
     attempt: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Finished(Message):
-    """The last message of a process, or of one request to a resident one."""
+    """The last message of a process, or of one request to a resident one.
+
+    A coordinator sends it down to the job when a worker has ended the job's attempt.
+    """
 
     type: ClassVar[str] = "finished"
     stage: str = ""
@@ -103,39 +106,46 @@ class Finished(Message):
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
 class Run(Message):
-    """Serve one request in a resident process."""
+    """Serve one request in a resident process; it answers with one :class:`Finished`.
+
+    ``request`` is ``{"attempt": folder}`` (serve what its ``request.json`` says),
+    ``{"load": settings}`` (load the model now), or a whole stage request (answer inline).
+    """
 
     type: ClassVar[str] = "run"
     request: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
 class Grant(Message):
-    """Leave to run the stage asked for, with this many CPU threads."""
+    """Leave to run the stage asked for, with this many CPU threads.
+
+    ``device`` empty: the job's own. ``warm``: a resident worker is reserved for the attempt and
+    serves it once the job says that it has started. ``rung``: the step of the ladder to begin at,
+    which is where this stage last succeeded on that device.
+    """
 
     type: ClassVar[str] = "grant"
     stage: str = ""
     attempt: str = ""
     threads: int = 1
+    device: str = ""
+    warm: bool = False
+    rung: int = 0
 
 
-@dataclass(frozen=True, slots=True)
 class Cancel(Message):
     """Stop now; leave a resumable state."""
 
     type: ClassVar[str] = "cancel"
 
 
-@dataclass(frozen=True, slots=True)
 class Drain(Message):
     """Finish the stage in hand, start no other, leave a resumable state."""
 
     type: ClassVar[str] = "drain"
 
 
-@dataclass(frozen=True, slots=True)
 class Unknown(Message):
     """A message of a type this version does not know: log it and go on."""
 
@@ -159,12 +169,11 @@ _TYPES: dict[str, type[Message]] = {
         Drain,
     )
 }
-_FIELDS = {name: frozenset(f.name for f in fields(kind)) for name, kind in _TYPES.items()}
 
 
 def encode(message: Message, run_id: str) -> bytes:
     """One line, newline included. ASCII only, so no reader's encoding can break it."""
-    body = {name: getattr(message, name) for name in _FIELDS[message.type]}
+    body = {name: getattr(message, name) for name in names_of(type(message))}
     line = {"v": PROTOCOL_VERSION, "run": run_id, "type": message.type, **body}
     return json.dumps(line, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"
 
@@ -189,5 +198,4 @@ def decode(line: bytes) -> Message | None:
     kind = _TYPES.get(name) if isinstance(name, str) else None
     if kind is None:
         return Unknown(str(name))
-    known = _FIELDS[kind.type]
-    return kind(**{key: value for key, value in body.items() if key in known})
+    return kind(**{name: body[name] for name in names_of(kind) if name in body})

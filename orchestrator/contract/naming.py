@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from orchestrator.contract.errors import ErrorClass, fail
 from orchestrator.contract.languages import normalise
+from orchestrator.contract.records import Record
 
 TEXT_SUBTITLE_EXTENSIONS = frozenset({"srt", "vtt", "ass", "ssa", "sub", "smi", "ttml", "sbv"})
 """Sidecars that hold text. ``.sub`` beside an ``.idx`` of the same name is VobSub, not text."""
@@ -25,7 +25,7 @@ _FORCED = frozenset({"forced", "foreign"})
 _HEARING_IMPAIRED = frozenset({"cc", "sdh"})
 
 
-class SidecarName(NamedTuple):
+class SidecarName(Record):
     """What the name of a subtitle file says about it; ``language`` is ISO 639-1 or None."""
 
     language: str | None
@@ -69,6 +69,19 @@ def sidecar_name(stem: str, language: str | None, extension: str, flags: Sequenc
             error_class=ErrorClass.INPUT,
         )
     return name
+
+
+def output_name(
+    stem: str, speech: str | None, extension: str, language: str | None = None, suffix: str = ""
+) -> str:
+    """Name an output of the media file called ``stem``: by its suffix, its language, or the speech.
+
+    ``film.subtitled.mkv``, ``film.pt.srt`` (a translation), ``film.en.srt`` (of English speech).
+
+    Raises:
+        Failure: ``name_too_long``.
+    """
+    return sidecar_name(stem, suffix or language or speech, extension)
 
 
 def parse_sidecar(name: str, stem: str) -> SidecarName | None:

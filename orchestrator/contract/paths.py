@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.contract.records import Record
 
-@dataclass(frozen=True, slots=True)
-class WorkFolder:
+
+class WorkFolder(Record):
     """The folder that holds all state. Always on a local disk; see ``docs/architecture.md``."""
 
     root: Path
@@ -52,8 +52,7 @@ class WorkFolder:
         return self.jobs / date[:4] / date[4:6] / date[6:8] / user
 
 
-@dataclass(frozen=True, slots=True)
-class JobFolder:
+class JobFolder(Record):
     """One job: everything a run of one file leaves behind, mode 0700."""
 
     root: Path
@@ -95,8 +94,7 @@ class JobFolder:
         return AttemptFolder(self.attempts / f"{stage}-{number:03d}")
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptFolder:
+class AttemptFolder(Record):
     """One try at one stage; always a fresh folder."""
 
     root: Path

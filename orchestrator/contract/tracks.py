@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from orchestrator.contract.languages import normalise
 from orchestrator.contract.media import AudioTrack, SubtitleTrack
@@ -21,6 +21,12 @@ _FORCED = re.compile(
     re.IGNORECASE,
 )
 _HEARING_IMPAIRED = re.compile(r"\bsdh\b|\bcc\b|hearing|malentendant|gehörlos", re.IGNORECASE)
+OWN_FILM_TAG = "BATCH_SUBTITLES"
+"""The tag of a film that the mux stage made; its value is the fingerprint of the film's source."""
+OWN_TRACK = "(batch-subtitles)"
+"""Ends the titles of subtitle tracks that the mux stage adds. MP4 has no place for a tag of ours,
+so there they are what such a film is known by."""
+
 _NO_TITLE = re.compile(r"handler\b|^core media|^gpac|^mainconcept|^stereo$|^mono$", re.IGNORECASE)
 
 
@@ -69,7 +75,13 @@ def subtitle_track(
     )
 
 
+def made_by_us(tags: Mapping[str, str], subtitles: Iterable[SubtitleTrack]) -> bool:
+    """Whether the mux stage made the film that has these ``tags`` and tracks."""
+    tagged = any(name.upper() == OWN_FILM_TAG for name in tags)
+    return tagged or any(track.title.endswith(OWN_TRACK) for track in subtitles)
+
+
 def _title(tags: Mapping[str, str]) -> str:
-    """The track's name. MP4 keeps it where most writers put their own name."""
-    title = tags.get("title") or tags.get("handler_name") or ""
+    """The track's name. MP4 has two places for it, and most writers put their own name there."""
+    title = tags.get("title") or tags.get("name") or tags.get("handler_name") or ""
     return "" if _NO_TITLE.search(title) else title

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from orchestrator.contract.atomic import fsync_file, fsync_folder, read_json, rename_new, write_json
 from orchestrator.contract.files import FileRecord
-from orchestrator.contract.records import from_json, to_json
+from orchestrator.contract.records import Record, changed, field, from_json, to_json
 from orchestrator.job.plan import Stored
+
+TYPE_CHECKING = False  # as typing's, whose import would cost a job 3 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 ARTEFACT_VERSION = 1
 RECORD_NAME = "artefact.json"
 _HASH_ON_REUSE_BYTES = 8 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Artefact:
+class Artefact(Record):
     """What one stage made. ``facts`` are what it found out, for later stages and the report."""
 
     version: int
@@ -99,7 +99,7 @@ class ArtefactStore:
         dropping = [record for record in artefact.outputs if record.name in set(names)]
         remaining = {record.name for record in dropping} | set(artefact.dropped)
         write_json(
-            folder / RECORD_NAME, to_json(replace(artefact, dropped=tuple(sorted(remaining))))
+            folder / RECORD_NAME, to_json(changed(artefact, dropped=tuple(sorted(remaining))))
         )
         for record in dropping:
             (folder / record.file).unlink(missing_ok=True)
@@ -109,4 +109,6 @@ def discard(folder: Path) -> None:
     """Remove a folder so that it is gone under its name at once."""
     aside = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.old")
     folder.rename(aside)
+    import shutil  # 5 ms that few jobs need
+
     shutil.rmtree(aside, ignore_errors=True)

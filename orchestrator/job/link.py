@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import queue
-import signal
-import sys
-from dataclasses import dataclass
-from typing import Any
+import time
 
 from orchestrator.contract.channel import Sender, start_reader
 from orchestrator.contract.messages import Cancel, Drain, Grant, Message, Request
+from orchestrator.contract.processes import end_family
+from orchestrator.contract.records import Record
 
 EXIT_ORPHANED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class FromStage:
-    """Something the stage process said; None: its pipe has ended."""
+class FromStage(Record):
+    """Something the process of an attempt said; None: its pipe has ended."""
 
+    attempt: str
     message: Message | None
 
 
@@ -52,30 +50,41 @@ class Link:
                 self.note(item)
         return self.cancelled or self.draining
 
-    def grant(self, stage: str, attempt: str, need: dict[str, Any], threads: int) -> int | None:
-        """CPU threads this attempt may use; None when told to stop while waiting for leave."""
+    def ask(self, request: Request, threads: int) -> Grant | None:
+        """Ask for leave to run an attempt; None when told to stop while waiting for it.
+
+        Nobody to ask: the attempt may have ``threads`` CPU threads.
+        """
         if self._sender is None:
-            return threads
-        self.send(Request(stage, attempt, need))
+            return Grant(request.stage, request.attempt, threads)
+        self.send(request)
         while True:
             item = self.inbox.get()
-            if isinstance(item, Grant) and item.attempt == attempt:
-                return item.threads
+            if isinstance(item, Grant) and item.attempt == request.attempt:
+                return item
             if isinstance(item, Message):
                 self.note(item)
             if self.cancelled or self.draining:
                 return None
 
+    def pause(self, seconds: float) -> bool:
+        """Wait; False: told to stop meanwhile."""
+        end = time.monotonic() + seconds
+        while not self.stopping:
+            try:
+                item = self.inbox.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                return True
+            if isinstance(item, Message):
+                self.note(item)
+        return False
+
 
 def supervised(incoming: int, outgoing: int, run_id: str) -> Link:
-    """A link on the descriptors that ``reserve_stdio`` returned."""
+    """A link on the descriptors that ``reserve_stdio`` returned.
+
+    When the supervisor is gone, the job ends, and all that it started.
+    """
     link = Link(Sender(outgoing, run_id))
-    start_reader(incoming, link.inbox.put, on_end=end_with_supervisor)
+    start_reader(incoming, link.inbox.put, on_end=lambda: end_family(EXIT_ORPHANED))
     return link
-
-
-def end_with_supervisor() -> None:
-    """The supervisor is gone: end the whole session of this job, grandchildren included."""
-    if sys.platform != "win32" and os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os._exit(EXIT_ORPHANED)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from orchestrator.contract.atomic import read_json, write_json
 from orchestrator.contract.clock import utc_now
@@ -12,14 +10,30 @@ from orchestrator.contract.exchange import StageWarning
 from orchestrator.contract.files import FileRecord
 from orchestrator.contract.job import Published
 from orchestrator.contract.paths import JobFolder
-from orchestrator.contract.records import from_json, to_json
+from orchestrator.contract.records import Record, field, from_json, to_json
+
+TYPE_CHECKING = False  # as typing's, whose import would cost a job 3 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 MANIFEST_VERSION = 1
 
 
-@dataclass(slots=True)
-class StageRecord:
-    """One stage in the manifest. ``status``: running, ran, reused or failed. Times in seconds."""
+class StageRecord(Record, frozen=False):
+    """One stage in the manifest: how it was run, what it took, and what it made.
+
+    Attributes:
+        status: ``running``, ``ran``, ``reused`` or ``failed``.
+        seconds: of the last attempt, of which it loaded for ``load_seconds`` and ran for
+            ``run_seconds``.
+        peak_rss_bytes, peak_vram_bytes: the most that it held at a time.
+        environment: its name, key and the versions of its ``packages``.
+        models: name, key and revision of each that was used.
+        warm: it ran in a resident process.
+        rung: the step of the ladder it was run at; ``rung_label`` says what that is, ``changed``
+            which settings differ from what was asked for.
+        tries: the attempts that failed before: attempt, rung, error.
+    """
 
     status: str
     reason: str
@@ -30,12 +44,18 @@ class StageRecord:
     load_seconds: float = 0.0
     run_seconds: float = 0.0
     peak_rss_bytes: int | None = None
+    peak_vram_bytes: int | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
     models: tuple[Mapping[str, Any], ...] = ()
     device: str = ""
     threads: int = 0
+    warm: bool = False
+    rung: int = 0
+    rung_label: str = ""
     requested: Mapping[str, Any] = field(default_factory=dict)
     tuning: Mapping[str, Any] = field(default_factory=dict)
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    tries: tuple[Mapping[str, Any], ...] = ()
     outputs: tuple[FileRecord, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -43,8 +63,7 @@ class StageRecord:
     error: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Record):
     """A file about to be published: recorded before the library is touched.
 
     ``temporary`` is its name on the way to ``target``. With ``displaces`` that name may also hold
@@ -57,8 +76,7 @@ class Intent:
     displaces: bool = False
 
 
-@dataclass(slots=True)
-class Manifest:
+class Manifest(Record, frozen=False):
     """Mutable while the job runs; ``save`` makes it durable."""
 
     version: int

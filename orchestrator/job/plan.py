@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from orchestrator.contract.exchange import Clip
 from orchestrator.contract.job import Job, JobStage
 from orchestrator.contract.keys import stage_key
+from orchestrator.contract.records import Record
+
+TYPE_CHECKING = False  # as typing's, whose import would cost a job 3 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Action(StrEnum):
@@ -17,16 +20,14 @@ class Action(StrEnum):
     REUSE = "reuse"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Record):
     stage: JobStage
     key: str
     action: Action
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Record):
     """What the user asked for beyond "what is missing": see ``run-pipeline --help``."""
 
     only: tuple[str, ...] = ()
@@ -34,8 +35,7 @@ class Selection:
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Record):
     """What the store has of a stage's artefact: the outputs at hand and those dropped since."""
 
     present: frozenset[str]
@@ -74,17 +74,19 @@ def plan(
     keys: Mapping[str, str],
     stored: Mapping[str, Stored],
     selection: Selection = Selection(),
+    publish_again: Collection[tuple[str, str]] = (),
 ) -> tuple[Step, ...]:
     """Decide for each stage, given what the store has (a stage that is absent is not in it).
 
     A dropped output counts as valid until a stage that must run needs it; then the stage that made
     it runs again. Stages outside ``selection.only`` run only where a selected one needs them.
+    ``publish_again`` are stages and their outputs that are missing in the library.
     """
     names = [stage.name for stage in stages]
     targets = selection.only or names
     forced = _forced(names, targets, selection)
     runs: dict[str, str] = {}
-    needed: dict[tuple[str, str], str] = {}
+    needed = dict.fromkeys(publish_again, "the library")
     for stage in reversed(stages):
         reason = _reason_to_run(stage, stage.name in targets, forced, stored, needed)
         if reason:

@@ -22,13 +22,13 @@ _EXIT_CODES = {
 }
 
 
-def run_supervised(folder: Path, run_id: str, selection: str | None) -> int:
+def run_supervised(folder: str, run_id: str, selection: str | None) -> int:
     """Run the job with messages on stdin and stdout. The exit code is only a summary."""
     incoming, outgoing = reserve_stdio()
     link = supervised(incoming, outgoing, run_id)
     chosen = parse_selection(selection)
     try:
-        result = run_job(JobFolder(folder), link, run_id, chosen)
+        result = run_job(JobFolder(Path(folder)), link, run_id, chosen)
     except Failure as failure:
         link.send(Finished("", False, failure.info.to_json()))
         return ExitCode.SOME_FAILED

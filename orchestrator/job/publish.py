@@ -7,49 +7,77 @@ earlier and nobody has changed since, which is known by the hash recorded then.
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.contract.atomic import (
     exchange,
     fsync_file,
     fsync_folder,
+    make_folder,
     rename_new,
     temporary_name,
 )
 from orchestrator.contract.errors import ErrorClass, Failure, describe_os_error, fail
-from orchestrator.contract.files import sha256_file
+from orchestrator.contract.files import free_bytes, sha256_file
 from orchestrator.contract.job import Published
+from orchestrator.contract.records import Record
 from orchestrator.job.manifest import Intent
 
+NAME_TAKEN = "name_taken"
+ARTEFACT_DAMAGED = "artefact_damaged"
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One file to publish: where it lies in the store, where it goes, and its SHA-256."""
+_BLOCK_BYTES = 1 << 20
+
+
+class Delivery(Record):
+    """One file to publish: where it lies in the store, where it goes, its size and SHA-256."""
 
     made: Path
     target: Path
+    size: int
     sha256: str
+
+    def is_done(self) -> bool:
+        """Whether the target is there with this content. Raises: OSError."""
+        return _hash_or_none(self.target, self.size) == self.sha256
 
 
 def publish(
-    delivery: Delivery, owned: Mapping[str, str], record_intent: Callable[[Intent], None]
+    delivery: Delivery,
+    owned: Mapping[str, str],
+    record_intent: Callable[[Intent], None],
+    between: Callable[[], None] = lambda: None,
 ) -> Published:
     """Publish one file. ``record_intent`` must return only when the intent is durable.
 
+    ``between`` is called between the pieces of a file, which may have gigabytes; it may raise.
+
     Raises:
-        Failure: ``name_taken`` (somebody else's file is there), or a storage error.
+        Failure: ``name_taken`` (somebody else's file is there), ``artefact_damaged`` (the store's
+            file is not what the stage made), or a storage error.
     """
     target = delivery.target
     try:
         make_folder(target.parent)
-        if _hash_or_none(target) == delivery.sha256:
+        if delivery.is_done():
             return _published(target, delivery.sha256)
+        _check_space(delivery)
         temporary = target.with_name(temporary_name(target.name))
         record_intent(Intent(str(target), delivery.sha256, str(temporary)))
         try:
-            _copy(delivery.made, temporary)
+            if _copy(delivery.made, temporary, between) != delivery.sha256:
+                raise fail(
+                    ARTEFACT_DAMAGED,
+                    f"{delivery.made} is not any more what was made",
+                    "Check the disk of the work folder, then run again: it is made anew.",
+                    error_class=ErrorClass.STORAGE,
+                    retryable=True,
+                )
+            _forget_cached(temporary)
             if sha256_file(temporary) != delivery.sha256:
                 raise fail(
                     "storage_error",
@@ -84,19 +112,29 @@ def remove_leftovers(intents: tuple[Intent, ...]) -> None:
                 leftover.unlink(missing_ok=True)
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder and its missing parents durably. Raises: OSError."""
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir(exist_ok=True)
-        fsync_folder(one.parent)
+def _check_space(delivery: Delivery) -> None:
+    """A film that does not fit is not begun. Raises: OSError."""
+    if free_bytes(delivery.target.parent) < delivery.size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _copy(source: Path, temporary: Path) -> None:
+def _copy(source: Path, temporary: Path, between: Callable[[], None]) -> str:
+    """Copy durably; the SHA-256 of what was read."""
+    read = hashlib.sha256()
     with source.open("rb") as reader, temporary.open("xb") as writer:
-        while block := reader.read(1 << 20):
+        while block := reader.read(_BLOCK_BYTES):
+            between()
+            read.update(block)
             writer.write(block)
     fsync_file(temporary)
+    return read.hexdigest()
+
+
+def _forget_cached(path: Path) -> None:
+    """Let the next read come from the disk and not from memory, where the system can do that."""
+    if hasattr(os, "posix_fadvise"):
+        with path.open("rb") as stream:
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _put_back(leftover: Path, target: Path) -> None:
@@ -139,16 +177,19 @@ def _put_in_place(
 
 def _taken(target: Path) -> Failure:
     return fail(
-        "name_taken",
+        NAME_TAKEN,
         f"{target} is there already and was not made (or was changed since) by us: left alone",
         "Move or rename that file, or choose an --output-dir, then run again.",
     )
 
 
-def _hash_or_none(path: Path) -> str | None:
-    """None for what is not there, and for what is no file (a FIFO would be waited on for ever)."""
+def _hash_or_none(path: Path, size: int | None = None) -> str | None:
+    """None for what is not there or has another size, and for what is no file (a FIFO would be
+    waited on for ever)."""
     try:
-        return sha256_file(path) if path.is_file() else None
+        if not path.is_file() or size not in (None, path.stat().st_size):
+            return None
+        return sha256_file(path)
     except FileNotFoundError:
         return None
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from orchestrator.contract.clock import utc_now
+from orchestrator.contract.atomic import fsync_folder
 from orchestrator.contract.errors import (
     ErrorClass,
     ErrorInfo,
@@ -16,7 +15,7 @@ from orchestrator.contract.errors import (
     describe_os_error,
     fail,
 )
-from orchestrator.contract.exchange import StageRequest, StageResult, StageWarning
+from orchestrator.contract.exchange import StageWarning
 from orchestrator.contract.job import (
     JOB_RESULT_VERSION,
     Job,
@@ -29,19 +28,28 @@ from orchestrator.contract.job import (
     write_job_result,
 )
 from orchestrator.contract.locks import LockHeld, ProcessLock
-from orchestrator.contract.messages import Finished, Message, Release, Started
-from orchestrator.contract.naming import sidecar_name
+from orchestrator.contract.messages import Finished, Message, Started
 from orchestrator.contract.paths import JobFolder
 from orchestrator.contract.records import to_json
-from orchestrator.job.artefacts import ARTEFACT_VERSION, Artefact, ArtefactStore
+from orchestrator.job.artefacts import ARTEFACT_VERSION, Artefact, ArtefactStore, discard
+from orchestrator.job.attempts import Attempts, Made
+from orchestrator.job.deliveries import deliveries, to_be_made_again
 from orchestrator.job.eventlog import EventLog
 from orchestrator.job.link import Link
 from orchestrator.job.manifest import Intent, Manifest, StageRecord, open_manifest
 from orchestrator.job.plan import Action, Selection, Step, plan, stage_keys
-from orchestrator.job.publish import Delivery, publish, remove_leftovers
-from orchestrator.job.stageprocess import Interrupted, run_attempt
+from orchestrator.job.publish import (
+    ARTEFACT_DAMAGED,
+    NAME_TAKEN,
+    Delivery,
+    publish,
+    remove_leftovers,
+)
+from orchestrator.job.stageprocess import Interrupted
 
-UNKNOWN_LANGUAGE = "und"
+TYPE_CHECKING = False  # as typing's, whose import would cost a job 3 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def run_job(
@@ -92,6 +100,7 @@ class _JobRun:
         self._clock = clock
         self._events = EventLog(folder.events)
         self._manifest: Manifest = open_manifest(folder, job.id)
+        self._attempts = Attempts(folder, job, self._manifest, link, run_id, self._say, clock)
         self._artefacts: dict[str, Artefact] = {}
         self._accounts: list[StageAccount] = []
         self._warnings: list[StageWarning] = []
@@ -132,7 +141,8 @@ class _JobRun:
             if artefact is not None:
                 self._artefacts[stage.name] = artefact
         stored = {name: artefact.stored for name, artefact in self._artefacts.items()}
-        steps = plan(job.stages, keys, stored, selection)
+        again = to_be_made_again(job, self._artefacts, self._store, self._facts())
+        steps = plan(job.stages, keys, stored, selection, again)
         running = [step.stage.name for step in steps if step.action is Action.RUN]
         self._say(Started(facts={"pid": os.getpid(), "job": job.id, "stages": running}))
         return steps
@@ -147,15 +157,30 @@ class _JobRun:
         try:
             self._run_stage(step)
         except Failure as failure:
-            self._account(step, "failed", started)
             record = self._manifest.stages[step.stage.name]
             record.status, record.error = "failed", failure.info.to_json()
+            self._account(step, "failed", started)
             raise
         self._account(step, "ran", started)
 
     def _account(self, step: Step, status: str, started: float) -> None:
-        seconds = self._clock() - started
-        self._accounts.append(StageAccount(step.stage.name, status, step.reason, seconds))
+        record = self._manifest.stages[step.stage.name]
+        self._accounts.append(
+            StageAccount(
+                step.stage.name,
+                status,
+                step.reason,
+                self._clock() - started,
+                device=record.device,
+                rung=record.rung,
+                warm=record.warm,
+                threads=record.threads,
+                load_seconds=record.load_seconds,
+                run_seconds=record.run_seconds,
+                peak_rss_bytes=record.peak_rss_bytes,
+                peak_vram_bytes=record.peak_vram_bytes,
+            )
+        )
 
     def _reuse(self, step: Step) -> None:
         artefact = self._artefacts[step.stage.name]
@@ -167,56 +192,10 @@ class _JobRun:
             )
 
     def _run_stage(self, step: Step) -> None:
-        stage = step.stage
-        self._manifest.attempts += 1
-        number = self._manifest.attempts
-        attempt = self._folder.attempt(stage.name, number)
-        while attempt.root.exists():  # a manifest that was lost does not know all attempts
-            number = self._manifest.attempts = number + 1
-            attempt = self._folder.attempt(stage.name, number)
-        threads = self._link.grant(
-            stage.name, attempt.root.name, dict(stage.resources), self._job.threads
-        )
-        if threads is None:
-            raise Interrupted
-        record = _new_record(step, attempt.root.name, threads, self._job.device)
-        self._manifest.stages[stage.name] = record
-        self._manifest.save(self._folder)
-        self._say(Started(stage.name, {"attempt": attempt.root.name, "reason": step.reason}))
-        started = self._clock()
-        try:
-            request = self._request(stage, attempt.root.name, threads)
-            result = run_attempt(stage, request, attempt, self._link)
-        finally:
-            record.seconds = self._clock() - started
-            self._say(Release(stage.name, attempt.root.name))
-        if not all(one.stage for one in stage.inputs):
+        made = self._attempts.run(step, self._inputs(step.stage), self._facts())
+        if not all(one.stage for one in step.stage.inputs):
             check_source(self._job.source)
-        self._keep(step, result, attempt.outputs, record)
-
-    def _request(self, stage: JobStage, attempt: str, threads: int) -> StageRequest:
-        job = self._job
-        folder = self._folder.attempts / attempt
-        return StageRequest(
-            run_id=self._run_id,
-            job_id=job.id,
-            stage=stage.name,
-            attempt=attempt,
-            media=job.source.path,
-            inputs=self._inputs(stage),
-            outputs={output.name: output.file for output in stage.outputs},
-            outputs_dir=str(folder / "outputs"),
-            scratch_dir=str(folder / "scratch"),
-            settings={**stage.requested, **stage.tuning},
-            clip=job.clip,
-            language=job.language,
-            models=stage.models,
-            facts=self._facts(),
-            threads=threads,
-            device=job.device,
-            load=stage.load,
-            optional=tuple(output.name for output in stage.outputs if output.optional),
-        )
+        self._keep(step, made)
 
     def _inputs(self, stage: JobStage) -> dict[str, str]:
         """Paths of the inputs that are artefacts; an optional output may not have been made."""
@@ -230,19 +209,24 @@ class _JobRun:
                     inputs[wanted.name] = str(self._store.path(artefact.key, record))
         return inputs
 
-    def _keep(self, step: Step, result: StageResult, made_in: Path, record: StageRecord) -> None:
+    def _keep(self, step: Step, made: Made) -> None:
         """Commit the outputs to the store, then say so in the manifest."""
+        result = made.result
         artefact = Artefact(
             ARTEFACT_VERSION, step.stage.name, step.key, self._job.id, result.outputs, result.facts
         )
-        self._store.commit(artefact, made_in)
+        self._store.commit(artefact, made.folder.outputs)
         self._artefacts[step.stage.name] = artefact
-        self._warnings.extend(result.warnings)
+        self._warnings.extend(made.warnings)
+        record = self._manifest.stages[step.stage.name]
         record.status = "ran"
         record.load_seconds, record.run_seconds = result.load_seconds, result.run_seconds
-        record.peak_rss_bytes = result.peak_rss_bytes
+        record.peak_rss_bytes, record.peak_vram_bytes = (
+            result.peak_rss_bytes,
+            result.peak_vram_bytes,
+        )
         record.outputs, record.facts = result.outputs, result.facts
-        record.metrics, record.warnings = result.metrics, result.warnings
+        record.metrics, record.warnings = result.metrics, made.warnings
         self._manifest.save(self._folder)
 
     def _facts(self) -> dict[str, Any]:
@@ -255,36 +239,45 @@ class _JobRun:
 
     def _publish(self) -> tuple[Published, ...]:
         facts = self._facts()
-        deliveries = self._deliveries(facts)
-        if deliveries and facts.get("cues") == 0:
+        wanted = deliveries(self._job, self._artefacts, self._store, facts)
+        if wanted and facts.get("cues") == 0:
             self._warnings.append(
                 StageWarning("no_speech", "no speech was found, so there is nothing to publish")
             )
             return ()
-        published = []
-        for delivery in deliveries:
-            published.append(publish(delivery, self._job.publication.owned, self._record_intent))
+        if wanted:
+            # What goes into the library must be known as ours again: the folder whose manifest
+            # says so has to be there after a power cut as well.
+            fsync_folder(self._folder.root.parent)
+        published: list[Published] = []
+        kept: list[Failure] = []
+        for delivery in wanted:
+            try:
+                published.append(self._deliver(delivery))
+            except Failure as failure:
+                if failure.info.code != NAME_TAKEN:
+                    raise
+                kept.append(failure)
             self._manifest.published = tuple(published)
             self._manifest.save(self._folder)
+        if kept and not published:
+            raise kept[0]
+        self._warnings.extend(StageWarning("kept_existing", one.info.message) for one in kept)
         self._manifest.intents = ()
         return tuple(published)
 
-    def _deliveries(self, facts: Mapping[str, Any]) -> list[Delivery]:
-        where = self._job.publication
-        language = str(facts.get("language") or self._job.language or UNKNOWN_LANGUAGE)
-        deliveries = []
-        for stage in self._job.stages:
-            artefact = self._artefacts.get(stage.name)
-            for output in stage.outputs:
-                if artefact is None or output.publish not in where.extensions:
-                    continue
-                record = next((one for one in artefact.outputs if one.name == output.name), None)
-                if record is None:
-                    continue
-                name = sidecar_name(where.stem, output.language or language, output.publish)
-                made = self._store.path(artefact.key, record)
-                deliveries.append(Delivery(made, Path(where.folder, name), record.sha256))
-        return deliveries
+    def _deliver(self, delivery: Delivery) -> Published:
+        owned = self._job.publication.owned
+        try:
+            return publish(delivery, owned, self._record_intent, self._raise_if_cancelled)
+        except Failure as failure:
+            if failure.info.code == ARTEFACT_DAMAGED:
+                discard(delivery.made.parent)
+            raise
+
+    def _raise_if_cancelled(self) -> None:
+        if self._link.stopping and self._link.cancelled:
+            raise Interrupted
 
     def _record_intent(self, intent: Intent) -> None:
         self._manifest.intents = (*self._manifest.intents, intent)
@@ -295,9 +288,12 @@ class _JobRun:
             return
         for stage in self._job.stages:
             artefact = self._artefacts.get(stage.name)
-            large = [output.name for output in stage.outputs if output.large]
-            if artefact is not None and set(large) - set(artefact.dropped):
-                self._store.drop(artefact, large)
+            if artefact is None:
+                continue
+            large = {output.name for output in stage.outputs if output.large}
+            stored = artefact.stored.present & large
+            if stored:
+                self._store.drop(artefact, stored)
 
     def _end(
         self,
@@ -348,23 +344,6 @@ class _JobRun:
     def _say(self, message: Message) -> None:
         self._events.append(message)
         self._link.send(message)
-
-
-def _new_record(step: Step, attempt: str, threads: int, device: str) -> StageRecord:
-    stage = step.stage
-    return StageRecord(
-        status="running",
-        reason=step.reason,
-        key=step.key,
-        attempt=attempt,
-        started=utc_now(),
-        environment={"name": stage.environment.name, "key": stage.environment.key},
-        models=tuple({"name": model.name, "key": model.key} for model in stage.models),
-        device=device,
-        threads=threads,
-        requested=stage.requested,
-        tuning=stage.tuning,
-    )
 
 
 def check_source(source: Source) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,9 +24,8 @@ from orchestrator.contract.messages import (
     Started,
 )
 from orchestrator.contract.paths import JobFolder
+from orchestrator.contract.processes import JOB_VARIABLE, RUN_VARIABLE
 from orchestrator.launcher import (
-    JOB_VARIABLE,
-    RUN_VARIABLE,
     JobCommand,
     Orders,
     job_argv,
@@ -245,6 +245,56 @@ async def test_a_grandchild_of_a_stage_that_stalled_is_found(watch: Watch, tmp_p
     job = watch(fake_stage("leaves_grandchild_and_stalls", noted, stall_seconds=1.0))
     assert await job.run() == 5
     assert ended(int(noted.read_text()))
+
+
+async def test_a_grandchild_of_an_attempt_that_was_repeated_is_found(
+    watch: Watch, tmp_path: Path
+) -> None:
+    noted = tmp_path / "grandchild"
+    job = watch(fake_stage("leaves_grandchild_and_dies_once", noted))
+    assert await job.run() == 0
+    assert job.status == "done"
+    assert ended(int(noted.read_text()))
+
+
+SUPERVISOR = """
+import sys, time, trio
+from orchestrator.contract.messages import Grant, Request
+from orchestrator.launcher import JobCommand, Orders, run_job_process
+from orchestrator.launcher import job_argv
+from pathlib import Path
+folder, job_id, run_id = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+command = JobCommand(job_argv(folder), job_id, run_id, folder / "job.log")
+def handle(message):
+    if isinstance(message, Request):
+        return Grant(message.stage, message.attempt, 1)
+trio.run(run_job_process, command, handle, Orders())
+"""
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_when_the_coordinator_is_killed_nothing_is_left(
+    watch: Watch, tmp_path: Path, stopped: bool
+) -> None:
+    """The grandchild made a session of its own, is deaf to SIGTERM, and perhaps stopped."""
+    noted = tmp_path / "grandchild"
+    job = watch(fake_stage("leaves_grandchild", noted))
+    arguments = [str(job.folder.root), job.command.job_id, job.command.run_id]
+    with subprocess.Popen([sys.executable, "-c", SUPERVISOR, *arguments]) as supervisor:
+        until(lambda: noted.exists() and noted.read_text() != "")
+        grandchild = int(noted.read_text())
+        if stopped:
+            os.kill(grandchild, signal.SIGSTOP)
+        supervisor.kill()
+    until(lambda: not job.survivors())
+    assert ended(grandchild)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
 
 
 def ended(pid: int) -> bool:

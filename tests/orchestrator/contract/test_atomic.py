@@ -16,6 +16,7 @@ from orchestrator.contract.atomic import (
     fsync_folder,
     read_json,
     rename_new,
+    replace_json,
     temporary_name,
     write_atomic,
     write_json,
@@ -148,6 +149,30 @@ def test_json_keeps_odd_names(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b'{"half')
     with pytest.raises(ValueError, match="Unterminated"):
         read_json(tmp_path / "a.json")
+
+
+def test_json_has_a_key_a_line(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"version": 1, "stages": {"asr": [1, 2]}})
+    text = '{\n"version": 1,\n"stages": {"asr": [1, 2]}\n}\n'
+    assert (tmp_path / "a.json").read_text() == text
+    write_json(tmp_path / "a.json", {})
+    assert read_json(tmp_path / "a.json") == {}
+
+
+def test_what_a_power_cut_may_take_is_whole_but_not_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_descriptor: int) -> None:
+        raise AssertionError("synced")
+
+    monkeypatch.setattr(os, "fsync", never)
+    replace_json(tmp_path / "a.json", {"n": 1})
+    replace_json(tmp_path / "a.json", {"n": 2})
+    assert read_json(tmp_path / "a.json") == {"n": 2}
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        replace_json(tmp_path / "a.json", {"n": object()})
+    assert read_json(tmp_path / "a.json") == {"n": 2}
+    assert os.listdir(tmp_path) == ["a.json"]
 
 
 def test_temporary_names_are_hidden_short_and_never_the_same() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.contract import bootstrap
+from orchestrator.contract import bootstrap, serving
 from orchestrator.contract.atomic import read_json, write_json
 from orchestrator.contract.channel import read_lines
 from orchestrator.contract.errors import ErrorClass, fail
@@ -29,7 +29,7 @@ from orchestrator.contract.messages import (
     encode,
 )
 from orchestrator.contract.paths import AttemptFolder
-from orchestrator.contract.records import from_json, to_json
+from orchestrator.contract.records import changed, from_json, to_json
 from orchestrator.contract.report import Cancelled
 
 PATIENCE = 30.0
@@ -110,7 +110,8 @@ def test_an_attempt_leaves_a_result_and_says_so(tmp_path: Path) -> None:
     result = result_of(attempt)
     assert status == bootstrap.EXIT_OK
     assert said[0].type == "started"
-    assert said[-1] == Finished("fake", True)
+    assert changed(said[-1], data={}) == Finished("fake", True)
+    assert said[-1].data["peak_rss_bytes"] == result.peak_rss_bytes
     assert (result.ok, result.error) == (True, None)
     assert [record.matches(attempt.outputs) for record in result.outputs] == [True, True]
     assert result.load_seconds >= 0.0
@@ -122,7 +123,7 @@ def test_a_failed_attempt_leaves_its_error(tmp_path: Path) -> None:
     status, said = run("fake", attempt)
     result = result_of(attempt)
     assert status == bootstrap.EXIT_FAILED
-    assert said[-1] == Finished("fake", False)
+    assert changed(said[-1], data={}) == Finished("fake", False, result.error)
     assert result.error is not None
     assert result.error["code"] == "stage_raised"
     assert result.error["message"] == "ValueError: the stage has a bug"
@@ -262,14 +263,12 @@ class TestModels:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         stage = self.Stage()
-        monkeypatch.setattr(bootstrap, "import_stage", lambda _folder: stage)
-        server = bootstrap.StageServer(tmp_path, None)  # type: ignore[arg-type]
+        monkeypatch.setattr(serving, "import_stage", lambda _folder: stage)
+        server = serving.StageServer(tmp_path)
 
         def ask(**changes: Any) -> Any:
             request = from_json(StageRequest, question(tmp_path, "a.mkv").request)
-            return server.serve(replace(request, **changes))
-
-        from dataclasses import replace
+            return server.run(changed(request, **changes), None)  # type: ignore[arg-type]
 
         assert [ask(), ask(threads=4), ask(settings={"run": 1})] == [1, 1, 1]
         assert [ask(device="cuda"), ask(settings={"beam": 1}, load=("beam",))] == [2, 3]
@@ -277,7 +276,30 @@ class TestModels:
         assert stage.loaded[-1]["model_path"] == "/m"
         with pytest.raises(ValueError, match="no such model"):
             ask(settings={"fails": True}, load=("fails",))
-        assert ask(models=(ModelRef("m", "/m", "k"),)) == 4
+        assert ask(models=(ModelRef("m", "/m", "k"),)) == 5, "a failed load leaves no model"
+
+
+class Torch:
+    def __init__(self) -> None:
+        self.threads = 64
+        self.calls = 0
+
+    def get_num_threads(self) -> int:
+        return self.threads
+
+    def set_num_threads(self, threads: int) -> None:
+        self.threads = threads
+        self.calls += 1
+
+
+def test_torch_gets_the_threads_of_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    serving.limit_threads(2)
+    torch = Torch()
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    serving.limit_threads(2)
+    serving.limit_threads(2)
+    assert (torch.threads, torch.calls) == (2, 1)
 
 
 class AllocationError(RuntimeError):
@@ -300,7 +322,7 @@ class AllocationError(RuntimeError):
 def test_what_a_stage_raises_becomes_an_error(
     error: Exception, code: str, kind: ErrorClass, retryable: bool
 ) -> None:
-    record = bootstrap.error_of(error)
+    record = serving.error_of(error)
     assert (record["code"], record["class"], record["retryable"]) == (code, kind, retryable)
 
 

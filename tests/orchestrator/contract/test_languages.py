@@ -7,7 +7,7 @@ from string import ascii_lowercase
 
 import pytest
 
-from orchestrator.contract.languages import normalise, whisper_code
+from orchestrator.contract.languages import english_name, normalise, three_letters, whisper_code
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,20 @@ def test_whisper_code(code: str, whisper: str | None) -> None:
 
 def test_whisper_knows_a_hundred_languages() -> None:
     assert len({whisper_code(code) for code in CODES} - {None}) == 100
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "terminological", "bibliographic"),
+    [
+        ("de", "German", "deu", "ger"),
+        ("pt-BR", "Portuguese", "por", "por"),
+        ("yue", "Cantonese", "yue", "yue"),
+        ("?", "?", "und", "und"),
+    ],
+)
+def test_names_and_three_letters(
+    code: str, name: str, terminological: str, bibliographic: str
+) -> None:
+    assert english_name(code) == name
+    assert three_letters(code, bibliographic=False) == terminological
+    assert three_letters(code, bibliographic=True) == bibliographic

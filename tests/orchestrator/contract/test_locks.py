@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.contract.locks import LockHeld, ProcessLock, describe_holder, read_holder
+from orchestrator.contract.processes import boot_id, start_ticks
 
 PATIENCE = 30.0
 HOLD = """
@@ -46,6 +47,8 @@ def test_a_living_process_keeps_its_lock_and_says_who_it_is(tmp_path: Path) -> N
         with pytest.raises(LockHeld, match=f"process {process.pid} on .+ since 20") as caught:
             assert_free(path)
         assert caught.value.holder["pid"] == process.pid
+        assert caught.value.holder["start"] == start_ticks(process.pid)
+        assert caught.value.holder["boot"] == boot_id()
         assert caught.value.path == path
     assert_free(path)
 

@@ -44,8 +44,9 @@ SNAPSHOTS: list[tuple[Message, bytes]] = [
     ),
     (Heartbeat("asr"), b'{"run":"r1","stage":"asr","type":"heartbeat","v":1}\n'),
     (
-        Request("asr", "asr-001", {"ram_mb": 9}),
-        b'{"attempt":"asr-001","need":{"ram_mb":9},"run":"r1","stage":"asr","type":"request","v":1}\n',
+        Request("asr", "asr-001", {"ram_mb": 9}, fresh=True),
+        b'{"attempt":"asr-001","fresh":true,"need":{"ram_mb":9},"run":"r1","stage":"asr",'
+        b'"type":"request","v":1}\n',
     ),
     (
         Release("asr", "asr-001"),
@@ -57,8 +58,9 @@ SNAPSHOTS: list[tuple[Message, bytes]] = [
     ),
     (Run({"media": "a"}), b'{"request":{"media":"a"},"run":"r1","type":"run","v":1}\n'),
     (
-        Grant("asr", "asr-001", 4),
-        b'{"attempt":"asr-001","run":"r1","stage":"asr","threads":4,"type":"grant","v":1}\n',
+        Grant("asr", "asr-001", 4, "cuda:1", warm=True, rung=2),
+        b'{"attempt":"asr-001","device":"cuda:1","run":"r1","rung":2,"stage":"asr","threads":4,'
+        b'"type":"grant","v":1,"warm":true}\n',
     ),
     (Cancel(), b'{"run":"r1","type":"cancel","v":1}\n'),
     (Drain(), b'{"run":"r1","type":"drain","v":1}\n'),
@@ -84,6 +86,11 @@ def test_every_message_has_a_snapshot() -> None:
 def test_an_unknown_type_is_ignored_by_name() -> None:
     assert decode(b'{"v":1,"type":"applause","run":"r1"}') == Unknown("applause")
     assert decode(b'{"v":1,"type":["started"],"run":"r1"}') == Unknown("['started']")
+
+
+def test_a_field_that_an_older_version_did_not_send_has_its_default() -> None:
+    assert decode(b'{"v":1,"type":"request","stage":"asr"}') == Request("asr")
+    assert decode(b'{"v":1,"type":"grant","threads":2}') == Grant(threads=2)
 
 
 def test_a_field_that_a_newer_version_added_is_ignored() -> None:

@@ -8,6 +8,7 @@ from orchestrator.contract.errors import Failure
 from orchestrator.contract.naming import (
     SidecarName,
     media_stem,
+    output_name,
     parse_sidecar,
     sidecar_name,
 )
@@ -98,3 +99,18 @@ def test_every_name_written_is_recognised(stem: str, language: str, flag: tuple[
 def test_the_stem_loses_one_extension() -> None:
     assert media_stem("Film.2001.mkv") == "Film.2001"
     assert media_stem("Film") == "Film"
+
+
+@pytest.mark.parametrize(
+    ("extension", "language", "suffix", "name"),
+    [
+        ("srt", None, "", "Film.en.srt"),
+        ("srt", "pt", "", "Film.pt.srt"),
+        ("vtt", "pt-BR", "", "Film.pt-BR.vtt"),
+        ("mkv", None, "subtitled", "Film.subtitled.mkv"),
+    ],
+)
+def test_outputs_are_named_by_what_they_are(
+    extension: str, language: str | None, suffix: str, name: str
+) -> None:
+    assert output_name("Film", "en", extension, language, suffix) == name

@@ -1,24 +1,27 @@
 """Records that come from a disk or from another process."""
 
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.contract.records import BadRecord, from_json, to_json
+from orchestrator.contract.records import BadRecord, Record, changed, field, from_json, to_json
 
 
-@dataclass(frozen=True)
-class Track:
+class Track(Record):
+    kind: ClassVar[str] = "audio"
     index: int
     language: str | None = None
 
 
-@dataclass(frozen=True)
-class Film:
+class Film(Record):
     name: str
     seconds: float
     tracks: tuple[Track, ...] = ()
@@ -26,6 +29,21 @@ class Film:
     extra: Mapping[str, Any] = field(default_factory=dict)
     best: Track | None = None
     hd: bool = False
+
+
+class Series(Film):
+    episodes: int = 1
+
+
+class Draft(Record, frozen=False):
+    name: str
+    pages: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Old:
+    track: Track
+    names: tuple[str, ...] = ()
 
 
 FULL = Film("a", 1.5, (Track(0, "en"), Track(1)), {"x": 1}, {"any": [1, None]}, Track(0), True)
@@ -92,3 +110,79 @@ def test_any_json_is_a_record_or_a_bad_one(data: dict[str, Any]) -> None:
         return
     assert isinstance(film.name, str)
     assert all(isinstance(track, Track) for track in film.tracks)
+
+
+def test_a_record_is_made_as_a_dataclass_is() -> None:
+    film = Film("a", seconds=1.5, hd=True)
+    assert (film.name, film.seconds, film.tracks, film.hd) == ("a", 1.5, (), True)
+    assert film.tags == {}
+    assert film.tags is not Film("b", 1.0).tags
+    assert repr(Track(1)) == "Track(index=1, language=None)"
+    match FULL:
+        case Film(name, seconds):
+            assert (name, seconds) == ("a", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("values", "named", "problem"),
+    [
+        ((), {}, "Track needs a value for index"),
+        ((1, "en", 3), {}, "Track has 2 fields, got 3"),
+        ((1,), {"index": 2}, "Track cannot take index"),
+        ((1,), {"mood": "good"}, "Track cannot take mood"),
+    ],
+)
+def test_a_record_made_wrongly_is_refused(
+    values: tuple[Any, ...], named: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^{problem}$"):
+        Track(*values, **named)
+
+
+def test_equal_records_have_equal_fields_and_the_same_class() -> None:
+    assert Track(1) == Track(1, None)
+    assert Track(1) != Track(2)
+    assert Film("a", 1.0) != Series("a", 1.0)
+    assert Track(1) != (1, None)
+    assert {Track(1), Track(1), Track(2)} == {Track(1), Track(2)}
+
+
+def test_a_frozen_record_does_not_change() -> None:
+    track = Track(1)
+    with pytest.raises(AttributeError, match="cannot set index of Track"):
+        track.index = 2  # type: ignore[misc]
+    with pytest.raises(AttributeError, match="cannot delete index of Track"):
+        del track.index
+
+
+def test_a_record_may_be_declared_to_change_in_its_fields() -> None:
+    draft = Draft("a")
+    draft.pages = 3
+    assert draft == Draft("a", pages=3)
+    with pytest.raises(AttributeError, match="cannot set chapters of Draft"):
+        draft.chapters = 1  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="no hash"):
+        hash(draft)
+
+
+def test_a_changed_copy_leaves_the_record_alone() -> None:
+    assert changed(FULL, name="b") == dataclasses.replace(FULL, name="b")
+    assert changed(FULL, name="b").tracks is FULL.tracks
+    assert FULL.name == "a"
+    with pytest.raises(TypeError, match="cannot take mood"):
+        changed(FULL, mood="good")
+
+
+def test_what_works_on_dataclasses_works_on_records() -> None:
+    assert [one.name for one in dataclasses.fields(Track)] == ["index", "language"]
+    assert [one.name for one in dataclasses.fields(Series)][-1] == "episodes"
+    assert dataclasses.asdict(FULL)["tracks"][0] == {"index": 0, "language": "en"}
+    assert to_json(Old(Track(1), ("x",))) == {
+        "track": {"index": 1, "language": None},
+        "names": ["x"],
+    }
+
+
+def test_a_record_can_be_copied_and_pickled() -> None:
+    assert copy.deepcopy(FULL) == FULL
+    assert pickle.loads(pickle.dumps(FULL)) == FULL

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import psutil
 import pytest
 
 from orchestrator.contract.channel import Sender
+from orchestrator.contract.errors import ExitCode
 from orchestrator.contract.messages import (
     Cancel,
     Drain,
@@ -19,9 +21,14 @@ from orchestrator.contract.messages import (
     Progress,
     Request,
     decode,
+    encode,
 )
+from orchestrator.job import link as link_module
+from orchestrator.job import process
 from orchestrator.job.eventlog import EventLog
 from orchestrator.job.link import FromStage, Link
+
+from .conftest import MakeJob, fake_stage
 
 PATIENCE = 30.0
 
@@ -41,23 +48,25 @@ def arrived(descriptor: int) -> list[Message | None]:
 
 def test_a_job_by_itself_needs_no_leave() -> None:
     link = Link(None)
-    assert link.grant("asr", "asr-001", {}, threads=3) == 3
+    assert link.ask(Request("asr", "asr-001"), threads=3) == Grant("asr", "asr-001", 3)
     assert not link.stopping
 
 
 def test_a_job_asks_for_leave_and_takes_the_answer_to_its_question(said: tuple[Link, int]) -> None:
     link, descriptor = said
-    for item in (Heartbeat(), FromStage(None), Grant("asr", "asr-000", 9), Grant("asr", "a", 2)):
+    grant = Grant("asr", "a", 2, "cuda:1", warm=True, rung=1)
+    for item in (Heartbeat(), FromStage("b", None), Grant("asr", "asr-000", 9), grant):
         link.inbox.put(item)
-    assert link.grant("asr", "a", {"ram_mb": 1}, threads=8) == 2
-    assert arrived(descriptor) == [Request("asr", "a", {"ram_mb": 1})]
+    request = Request("asr", "a", {"ram_mb": 1}, fresh=True)
+    assert link.ask(request, threads=8) == grant
+    assert arrived(descriptor) == [request]
 
 
 @pytest.mark.parametrize("order", [Drain(), Cancel()])
 def test_a_job_told_to_stop_waits_for_no_leave(said: tuple[Link, int], order: Message) -> None:
     link, _ = said
     link.inbox.put(order)
-    assert link.grant("asr", "a", {}, threads=8) is None
+    assert link.ask(Request("asr", "a"), threads=8) is None
     assert link.stopping
     assert link.cancelled is isinstance(order, Cancel)
 
@@ -65,11 +74,42 @@ def test_a_job_told_to_stop_waits_for_no_leave(said: tuple[Link, int], order: Me
 @pytest.mark.parametrize("order", [Drain(), Cancel()])
 def test_an_order_is_found_between_stages(order: Message) -> None:
     link = Link(None)
-    link.inbox.put(FromStage(Progress("asr", 1.0)))
+    link.inbox.put(FromStage("a", Progress("asr", 1.0)))
     link.inbox.put(Heartbeat())
     assert not link.stopping
     link.inbox.put(order)
     assert link.stopping
+
+
+def test_a_pause_ends_with_its_time_or_with_an_order() -> None:
+    link = Link(None)
+    link.inbox.put(Heartbeat())
+    assert link.pause(0.01)
+    link.inbox.put(FromStage("a", None))
+    threading.Timer(0.02, link.inbox.put, [Drain()]).start()
+    assert not link.pause(PATIENCE)
+    assert not link.pause(PATIENCE)
+
+
+def test_the_process_of_a_job_answers_and_sums_up(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, which must not end with the pipe."""
+    ended = threading.Semaphore(0)
+    monkeypatch.setattr(link_module, "end_family", lambda _status: ended.release())
+    folder, _ = make_job(fake_stage())
+    ours, theirs = os.pipe(), os.pipe()
+    os.write(ours[1], encode(Drain(), "r1"))
+    monkeypatch.setattr(process, "reserve_stdio", lambda: (ours[0], theirs[1]))
+    assert process.run_supervised(str(folder.root), "r1", None) == ExitCode.RESUMABLE
+    assert arrived(theirs[0])[-1].type == "finished"  # type: ignore[union-attr]
+    folder.spec.unlink()
+    assert process.run_supervised(str(folder.root), "r1", '{"force": true}') == 5
+    os.close(ours[1])
+    assert ended.acquire(timeout=PATIENCE)
+    assert ended.acquire(timeout=PATIENCE), "both readers have ended while it was harmless"
+    for descriptor in theirs:
+        os.close(descriptor)
 
 
 SUPERVISED = """

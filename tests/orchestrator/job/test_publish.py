@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.contract.atomic import make_folder
 from orchestrator.contract.errors import Failure
 from orchestrator.job import publish as module
 from orchestrator.job.manifest import Intent
-from orchestrator.job.publish import Delivery, make_folder, publish, remove_leftovers
+from orchestrator.job.publish import Delivery, publish, remove_leftovers
 
 NEW, OLD, THEIRS = b"new subtitles", b"old subtitles", b"a person's subtitles"
 
@@ -33,7 +34,7 @@ class Library:
         self.target = self.folder / "film.en.srt"
         made = root / "made.srt"
         made.write_bytes(NEW)
-        self.delivery = Delivery(made, self.target, sha256(NEW))
+        self.delivery = Delivery(made, self.target, len(NEW), sha256(NEW))
         self.intents: list[Intent] = []
 
     def publish(self, owned: bytes | None = None) -> None:
@@ -94,7 +95,7 @@ def test_what_is_there_already_is_adopted(library: Library) -> None:
 def test_missing_folders_are_made(library: Library) -> None:
     deep = library.folder / "Season 1" / "Extras" / "film.en.srt"
     library.target = deep
-    library.delivery = Delivery(library.delivery.made, deep, sha256(NEW))
+    library.delivery = Delivery(library.delivery.made, deep, len(NEW), sha256(NEW))
     library.publish()
     assert deep.read_bytes() == NEW
     make_folder(deep.parent)
@@ -155,8 +156,8 @@ def test_an_edit_in_the_last_moment_is_given_back(
     library.target.write_bytes(OLD)
     hash_or_none = module._hash_or_none
 
-    def edited_after_the_check(path: Path) -> str | None:
-        found = hash_or_none(path)
+    def edited_after_the_check(path: Path, size: int | None = None) -> str | None:
+        found = hash_or_none(path, size)
         if library.intents:
             path.write_bytes(THEIRS)
         return found
@@ -193,8 +194,37 @@ def test_a_storage_error_leaves_the_library_as_it_was(
 def test_a_disk_that_lies_about_what_it_wrote_is_found_out(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_copy", lambda _made, temporary: temporary.write_bytes(b"zeros"))
+    copy = module._copy
+
+    def lies(made: Path, temporary: Path, between: Callable[[], None]) -> str:
+        told = copy(made, temporary, between)
+        temporary.write_bytes(b"zeros")
+        return told
+
+    monkeypatch.setattr(module, "_copy", lies)
     assert library.refused() == "storage_error"
+    assert library.content == {}
+
+
+def test_a_store_that_lost_bits_is_found_out(library: Library) -> None:
+    library.delivery.made.write_bytes(b"nev subtitles")
+    assert library.refused() == "artefact_damaged"
+    assert library.content == {}
+
+
+def test_a_film_that_does_not_fit_is_not_begun(library: Library) -> None:
+    huge = 1 << 60
+    library.delivery = Delivery(library.delivery.made, library.target, huge, sha256(NEW))
+    assert library.refused() == "disk_full"
+    assert library.intents == []
+
+
+def test_a_publication_can_be_stopped_in_the_middle(library: Library) -> None:
+    def stop() -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        publish(library.delivery, {}, library.intents.append, stop)
     assert library.content == {}
 
 

@@ -3,32 +3,27 @@
 import errno
 import os
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.contract.atomic import write_json
-from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
-from orchestrator.contract.exchange import RESULT_VERSION, StageRequest, StageResult
-from orchestrator.contract.files import FileRecord
+from orchestrator.contract.exchange import StageRequest, StageResult
 from orchestrator.contract.job import read_job_result
 from orchestrator.contract.messages import Cancel, Drain, Message, Progress
 from orchestrator.contract.paths import AttemptFolder
-from orchestrator.contract.records import to_json
+from orchestrator.job import cold
 from orchestrator.job import run as run_module
-from orchestrator.job import stageprocess
 from orchestrator.job.artefacts import ArtefactStore
+from orchestrator.job.cold import run_cold
+from orchestrator.job.judge import judge
 from orchestrator.job.link import Link
 from orchestrator.job.plan import Selection
 from orchestrator.job.process import exit_code, parse_selection
 from orchestrator.job.run import run_job
 from orchestrator.job.stageprocess import (
     Interrupted,
-    check_result,
-    last_words,
-    run_attempt,
+    prepare_attempt,
     stage_environment,
 )
 
@@ -69,9 +64,9 @@ class Overheard(Link):
 
 def attempt(tmp_path: Path, fault: str, link: Link, **changes: Any) -> StageResult:
     folder = AttemptFolder(tmp_path / "fake-001")
-    return run_attempt(
-        fake_stage(fault, **changes), request_of(tmp_path, fault, folder), folder, link
-    )
+    stage, request = fake_stage(fault, **changes), request_of(tmp_path, fault, folder)
+    prepare_attempt(request, folder)
+    return judge(stage, request, folder, run_cold(stage, request, folder, link))
 
 
 def test_a_cancel_is_passed_on_and_ends_the_attempt(tmp_path: Path) -> None:
@@ -100,7 +95,7 @@ def test_progress_is_passed_on(tmp_path: Path) -> None:
 def test_a_stage_that_does_not_exit_after_its_work_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stageprocess, "EXIT_SECONDS", 0.2)
+    monkeypatch.setattr(cold, "EXIT_SECONDS", 0.2)
     result = attempt(tmp_path, "hangs_at_exit", Link(None))
     assert result.ok
     assert [warning.code for warning in result.warnings] == ["crashed_at_exit"]
@@ -115,83 +110,6 @@ def test_a_stage_gets_no_secret_and_no_network(tmp_path: Path) -> None:
     assert environment["OMP_NUM_THREADS"] == "3"
     assert environment["HF_HUB_OFFLINE"] == "1"
     assert environment["TMPDIR"] == str(tmp_path)
-
-
-@pytest.fixture
-def judged(tmp_path: Path) -> AttemptFolder:
-    """An attempt whose outputs are there, but not its result."""
-    folder = AttemptFolder(tmp_path / "fake-001")
-    folder.outputs.mkdir(parents=True)
-    (folder.outputs / "words.srt").write_text("hello")
-    (folder.outputs / "bulk.bin").write_bytes(b"much")
-    return folder
-
-
-def judge(folder: AttemptFolder, **changes: Any) -> StageResult:
-    request = request_of(folder.root.parent, "none", folder)
-    outputs = tuple(
-        FileRecord.of(name, request.output(name))
-        for name in request.outputs
-        if request.output(name).exists()
-    )
-    result = StageResult(RESULT_VERSION, "r1", "fake", folder.root.name, ok=True, outputs=outputs)
-    write_json(folder.result, to_json(replace(result, **changes)))
-    return check_result(fake_stage(), request, folder)
-
-
-def refused(folder: AttemptFolder, **changes: Any) -> ErrorInfo:
-    with pytest.raises(Failure) as caught:
-        judge(folder, **changes)
-    assert caught.value.info.hint
-    return caught.value.info
-
-
-def test_a_true_result_is_believed(judged: AttemptFolder) -> None:
-    assert [record.name for record in judge(judged).outputs] == ["words", "bulk"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({"version": 2}, "another attempt"),
-        ({"run_id": "r0"}, "another attempt"),
-        ({"attempt": "fake-000"}, "another attempt"),
-        ({"outputs": ()}, "output words"),
-        ({"outputs": (FileRecord("words", "../words.srt", 5, "0"),)}, "output words"),
-        ({"outputs": (FileRecord("words", "words.srt", 5, "0" * 64),)}, "output words"),
-        ({"outputs": "none"}, "expected a list"),
-        ({"ok": False}, "without saying why"),
-        ({"ok": False, "error": {}}, "no error record"),
-        ({"ok": False, "error": {"code": "a", "message": "b", "class": "c"}}, "no error record"),
-    ],
-)
-def test_a_result_that_cannot_be_trusted_is_refused(
-    judged: AttemptFolder, changes: dict[str, Any], why: str
-) -> None:
-    info = refused(judged, **changes)
-    assert (info.code, info.retryable) == ("result_invalid", True)
-    assert why in info.message
-
-
-def test_the_stage_s_own_error_is_passed_on(judged: AttemptFolder) -> None:
-    error = ErrorInfo("no_audio", "It has none.", "Skip it.", ErrorClass.INPUT)
-    assert refused(judged, ok=False, error=error.to_json()) == error
-
-
-def test_no_result_is_a_crash_with_its_last_words(judged: AttemptFolder) -> None:
-    judged.log.write_text("line\n\nterminate called after CUDA error\n\n")
-    with pytest.raises(Failure, match="terminate called after CUDA error") as caught:
-        check_result(fake_stage(), request_of(judged.root, "none", judged), judged)
-    assert caught.value.info.code == "stage_crashed"
-
-
-def test_last_words_are_few(tmp_path: Path) -> None:
-    log = tmp_path / "stage.log"
-    assert last_words(log) == "(none)"
-    log.write_bytes(b"")
-    assert last_words(log) == "(none)"
-    log.write_bytes(b"x" * 10_000 + b"\xff")
-    assert last_words(log) == "x" * 200
 
 
 def test_a_drain_stops_a_job_between_its_stages(make_job: MakeJob, tmp_path: Path) -> None:
@@ -211,7 +129,7 @@ def test_a_cancel_while_waiting_for_leave_leaves_a_resumable_job(make_job: MakeJ
     folder, _ = make_job(fake_stage())
 
     class Refused(Link):
-        def grant(self, *_arguments: Any) -> None:
+        def ask(self, *_arguments: Any) -> None:
             self.note(Cancel())
 
     assert run_job(folder, Refused(None), "r1").status == "interrupted"

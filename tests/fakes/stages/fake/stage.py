@@ -107,12 +107,55 @@ def out_of_memory(request, report):
     raise MemoryError("cannot allocate 4.0 GiB")
 
 
+def raises_once(request, report):
+    if _first_time(request):
+        raise ValueError("the stage has a bug that comes and goes")
+
+
+def dies_once(request, report):
+    if _first_time(request):
+        dies(request, report)
+
+
+def _first_time(request):
+    gate = Path(request.settings["gate"])
+    first = not gate.exists()
+    gate.touch()
+    return first
+
+
+def disk_full_at_the_end(request, report):
+    """The outputs are written, but there is no space for the result."""
+    import errno
+
+    from orchestrator.contract import serving
+
+    def full(path, value):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    serving.replace_json = full
+
+
 def leaves_grandchild(request, report):
     """A child in a session of its own, deaf to SIGTERM, that would outlive everything."""
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
     child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     Path(request.settings["gate"]).write_text(str(child.pid))
     hangs(request, report)
+
+
+def leaves_grandchild_and_dies_once(request, report):
+    gate = Path(request.settings["gate"])
+    if not gate.exists():
+        code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+        child = subprocess.Popen(
+            [sys.executable, "-c", code],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        gate.write_text(str(child.pid))
+        dies(request, report)
 
 
 def leaves_grandchild_and_stalls(request, report):
@@ -146,7 +189,11 @@ FAULTS = {
         crashes_at_exit,
         hangs_at_exit,
         out_of_memory,
+        raises_once,
+        dies_once,
+        disk_full_at_the_end,
         leaves_grandchild,
+        leaves_grandchild_and_dies_once,
         leaves_grandchild_and_stalls,
         waits,
     )

@@ -10,5 +10,6 @@ def load(settings):
 def run(request, model, report):
     assert request.input("bulk").stat().st_size == 4096
     words = request.input("words").read_text()
-    request.output("copy").write_text(f"{request.settings['greeting']} {request.facts['language']}\n{words}")
+    greeting = f"{request.settings['greeting']} {request.facts['language']}"
+    request.output("copy").write_text(f"{greeting}\n{words}")
     return StageOutcome()

@@ -1,0 +1,1 @@
+"""What several stages do alike: sound, transcripts, cues. Standard library and contract only."""
