@@ -20,6 +20,7 @@ from orchestrator.provision.process import (
     run,
 )
 from orchestrator.provision.pythons import Python
+from orchestrator.provision.recipe import Recipe, direct_packages, recipe, removals
 
 _MARK = "batch-subtitles-health:"
 _HEALTH = f"""
@@ -42,7 +43,8 @@ class BuildOptions:
     Args:
         torch_backend: passed to uv for environments with torch (``auto``, ``cpu``, ``cu128``, …);
             ``none`` leaves it out.
-        profile: adds ``profiles/<profile>/overrides.txt`` where an environment has one.
+        profile: adds the files of ``profiles/<profile>/`` where an environment has them: an
+            ``overrides.txt``, and a ``profile.json`` with what to remove after installing.
         variant: the GPU kind (``cuda``, ``rocm``, ``mps``) whose extra requirements are wanted.
         installer: ``uv`` or ``pip``; ``auto`` is uv where it can be found.
         allow_downloads: False installs only from caches and local folders of wheels.
@@ -56,25 +58,13 @@ class BuildOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """The files that decide what is installed; ``constraints`` and overrides need not be there."""
-
-    requirements: tuple[Path, ...]
-    constraints: Path | None
-    overrides: tuple[Path, ...]
-
-    def files(self) -> tuple[Path, ...]:
-        constraints = () if self.constraints is None else (self.constraints,)
-        return (*self.requirements, *constraints, *self.overrides)
-
-
-@dataclass(frozen=True, slots=True)
 class Built:
-    """A filled and working environment."""
+    """A filled and working environment; ``direct`` are the packages that its requirements name."""
 
     python: Path
     python_version: str
     packages: Mapping[str, str]
+    direct: Mapping[str, str]
     installer: str
 
 
@@ -84,23 +74,6 @@ class Health:
 
     python_version: str
     packages: Mapping[str, str]
-
-
-def recipe(spec: EnvironmentSpec, *, profile: str, variant: str | None) -> Recipe:
-    """The files of the environment's folder that apply for a profile and a GPU kind."""
-    requirements = [spec.folder / "requirements.in"]
-    if variant is not None and variant in spec.variants:
-        requirements.append(spec.folder / spec.variants[variant])
-    constraints = spec.folder / "constraints.txt"
-    overrides = (
-        spec.folder / "overrides.txt",
-        spec.folder / "profiles" / profile / "overrides.txt",
-    )
-    return Recipe(
-        tuple(requirements),
-        constraints if constraints.is_file() else None,
-        tuple(file for file in overrides if file.is_file()),
-    )
 
 
 def interpreter(folder: Path) -> Path:
@@ -122,10 +95,12 @@ def build(
 
     Raises:
         PythonNotFound: ``no_suitable_python``; another version may be tried.
-        Failure: ``environment_build_failed``.
+        Failure: ``environment_build_failed``, ``environment_broken`` or
+            ``environment_profile_invalid``.
         OSError: the folder cannot be written.
     """
     files = recipe(spec, profile=options.profile, variant=options.variant)
+    unwanted = removals(files)
     program = None if options.installer == "pip" else uv.find_uv()
     if program is None:
         if options.installer == "uv":
@@ -135,9 +110,28 @@ def build(
     else:
         installer = "uv"
         _with_uv(spec, folder, python, options, files, lock, report, program)
+    for pattern in unwanted:
+        remove_installed(folder, pattern)
     report(f"checking environment {spec.name}")
     health = check_health(spec, interpreter(folder), lock)
-    return Built(interpreter(folder), health.python_version, health.packages, installer)
+    return Built(
+        interpreter(folder),
+        health.python_version,
+        health.packages,
+        direct_packages(files, health.packages),
+        installer,
+    )
+
+
+def remove_installed(folder: Path, pattern: str) -> None:
+    """Remove what a profile does without, such as libraries for hardware that is not there.
+
+    uv links installed files to its cache: removing them here leaves the cache as it is.
+    """
+    packages = "Lib/site-packages" if sys.platform == "win32" else "lib/python*/site-packages"
+    for file in sorted(folder.glob(f"{packages}/{pattern}")):
+        if file.is_file():
+            file.unlink()
 
 
 def check_health(spec: EnvironmentSpec, python: Path, lock: BuildLock | None = None) -> Health:
@@ -208,7 +202,8 @@ def _with_uv(
             )
         )
     backend = options.torch_backend
-    torch = ["--torch-backend", backend] if spec.torch and backend != "none" else []
+    asked = spec.torch and backend != "none" and not files.own_torch
+    torch = ["--torch-backend", backend] if asked else []
     overrides = [word for file in files.overrides for word in ("--overrides", str(file))]
     done = call(
         *("pip", "install", "--python", str(interpreter(folder))),

@@ -28,6 +28,7 @@ from orchestrator.contract.paths import WorkFolder
 from orchestrator.provision import build, pythons
 from orchestrator.provision.build import BuildOptions
 from orchestrator.provision.process import Report, build_lock, no_report
+from orchestrator.provision.recipe import recipe
 
 __all__ = [
     "BuildOptions",
@@ -38,7 +39,7 @@ __all__ = [
     "find_ready",
 ]
 
-FORMAT = 1
+FORMAT = 2
 """Raised when environments built by older versions of this code must not be used any more."""
 
 READY = "ready.json"
@@ -46,7 +47,10 @@ READY = "ready.json"
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A ready environment: its folder, its interpreter, and what is installed in it."""
+    """A ready environment: its folder, its interpreter, and what is installed in it.
+
+    ``direct`` are the packages that its requirements name, ``packages`` are all, with versions.
+    """
 
     name: str
     key: str
@@ -54,6 +58,7 @@ class Environment:
     python: Path
     python_version: str
     packages: Mapping[str, str]
+    direct: Mapping[str, str]
 
 
 def environment_key(
@@ -66,15 +71,17 @@ def environment_key(
 ) -> str:
     """64 hex digits that change whenever the environment could come out differently.
 
+    The name is no part of it: two environments made from the same are one.
+
     Raises:
         OSError: a file of the environment's folder cannot be read.
     """
-    recipe = build.recipe(spec, profile=profile, variant=variant)
+    files = recipe(spec, profile=profile, variant=variant)
     parts: dict[str, Any] = {
         "format": FORMAT,
-        "name": spec.name,
-        "files": [[file.name, _text(file)] for file in recipe.files()],
-        "torch": torch_backend if spec.torch else None,
+        "files": [[file.name, _text(file)] for file in files.files()],
+        "imports": sorted(spec.imports),
+        "torch": torch_backend if spec.torch and not files.own_torch else None,
         "python": python_version,
         "platform": [sys.platform, platform.machine().lower()],
     }
@@ -85,7 +92,7 @@ def find_ready(spec: EnvironmentSpec, work_dir: Path, options: BuildOptions) -> 
     """The environment, if it has been built. Reads a few small files and starts nothing."""
     for python in pythons.candidates(spec.python):
         key = _key(spec, options, python.version)
-        environment = _read(_folder(spec, work_dir, key), key)
+        environment = _read(spec, _folder(spec, work_dir, key), key)
         if environment is not None:
             return environment
     return None
@@ -133,7 +140,8 @@ def ensure_environment(
 
 def discard(environment: Environment, report: Report = no_report) -> None:
     """Remove an environment that has turned out to be broken, so that it is built again."""
-    with build_lock(_lock(environment.path), f"environment {environment.name}", report):
+    lock = _lock(environment.path.parent, environment.key)
+    with build_lock(lock, f"environment {environment.name}", report):
         (environment.path / READY).unlink(missing_ok=True)
         remove_tree(environment.path)
 
@@ -152,9 +160,10 @@ def _build(
     report: Report,
 ) -> Environment:
     key = _key(spec, options, python.version)
-    folder = _folder(spec, work_dir, key)
-    with build_lock(_lock(folder), f"environment {spec.name}", report) as lock:
-        ready = _read(folder, key)
+    place = _environments(work_dir)
+    with build_lock(_lock(place, key), f"environment {spec.name}", report) as lock:
+        folder = _folder(spec, work_dir, key)
+        ready = _read(spec, folder, key)
         if ready is not None:
             return ready
         remove_tree(folder)
@@ -176,6 +185,7 @@ def _build(
             "key": key,
             "python": built.python.relative_to(folder).as_posix(),
             "python_version": built.python_version,
+            "direct": dict(built.direct),
             "packages": dict(built.packages),
             "installer": built.installer,
             "seconds": round(time.monotonic() - started, 1),
@@ -185,21 +195,22 @@ def _build(
         fsync_folder(folder.parent)
         report(f"environment {spec.name} is ready after {record['seconds']} s")
         return Environment(
-            spec.name, key, folder, built.python, built.python_version, built.packages
+            spec.name, key, folder, built.python, built.python_version, built.packages, built.direct
         )
 
 
-def _read(folder: Path, key: str) -> Environment | None:
+def _read(spec: EnvironmentSpec, folder: Path, key: str) -> Environment | None:
     """The environment in ``folder``; None when not ready, or when its interpreter has gone."""
     try:
         record = read_json(folder / READY)
         environment = Environment(
-            name=record["name"],
+            name=spec.name,
             key=record["key"],
             path=folder,
             python=folder / record["python"],
             python_version=record["python_version"],
             packages=record["packages"],
+            direct=record["direct"],
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -221,12 +232,18 @@ def _key(spec: EnvironmentSpec, options: BuildOptions, python_version: str) -> s
     )
 
 
+def _environments(work_dir: Path) -> Path:
+    return WorkFolder(work_dir.resolve()).environments
+
+
 def _folder(spec: EnvironmentSpec, work_dir: Path, key: str) -> Path:
-    return WorkFolder(work_dir.resolve()).environments / f"{spec.name}-{key[:12]}"
+    """The folder with that key, whichever name it was built under; else where it is to be built."""
+    place, end = _environments(work_dir), f"-{key[:12]}"
+    return next(iter(sorted(place.glob(f"*{end}"))), place / f"{spec.name}{end}")
 
 
-def _lock(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.lock")
+def _lock(place: Path, key: str) -> Path:
+    return place / f".{key[:12]}.lock"
 
 
 def _text(file: Path) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from orchestrator.contract.atomic import fsync_file, fsync_folder
 from orchestrator.provision import uv
+from orchestrator.provision.hubtoken import TOKEN_VARIABLE
 from orchestrator.provision.modelspec import FileSpec, HubSource, ModelSpec, WheelSource
 from orchestrator.provision.process import BuildLock, Report, clean_environment, run
 
@@ -32,11 +33,13 @@ class Fetcher:
     """How to fetch: what both kinds of source need besides the model.
 
     ``hub_python`` makes the ``hub`` environment when it is first needed and gives its interpreter.
+    ``hub_token`` says who the user is to the hub; None leaves it to what is in the environment.
     """
 
     lock: BuildLock
     installer: str
     hub_python: Callable[[], Path]
+    hub_token: Callable[[], str | None]
     report: Report
     progress: Progress
 
@@ -57,8 +60,10 @@ class Fetcher:
         files = staging / "files"
         files.mkdir()
         for name, wanted in spec.files.items():
+            (files / name).parent.mkdir(parents=True, exist_ok=True)
             _take(name, parts[name], files / name, wanted, staging)
-        fsync_folder(files)
+        for folder in {(files / name).parent for name in spec.files} | {files}:
+            fsync_folder(folder)
         self.progress(spec.size, spec.size)
         return files
 
@@ -88,9 +93,12 @@ class Fetcher:
         variables = clean_environment()
         variables["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
         variables["HF_HUB_DISABLE_TELEMETRY"] = "1"
+        token = self.hub_token() or variables.get(TOKEN_VARIABLE, "")
+        if token:
+            variables[TOKEN_VARIABLE] = token
         command = [str(python), "-I", str(_HUB_CHILD), source.repository, source.revision]
         command += [str(arrived / "hub"), str(answer), *spec.files]
-        self._run(command, variables, arrived, spec, 1)  # its last line is the reason
+        self._run(command, variables, arrived, spec, 1, token)  # its last line is the reason
         paths = json.loads(answer.read_text(encoding="utf-8"))
         return {name: [Path(paths[name])] for name in spec.files}
 
@@ -101,6 +109,7 @@ class Fetcher:
         folder: Path,
         spec: ModelSpec,
         told: int,
+        secret: str = "",
     ) -> None:
         done = run(
             command,
@@ -110,7 +119,8 @@ class Fetcher:
             on_tick=lambda: self.progress(min(bytes_below(folder), spec.size), spec.size),
         )
         if done.status != 0:
-            raise SourceFailed(done.last_lines(told) or f"exit status {done.status}")
+            reason = done.last_lines(told) or f"exit status {done.status}"
+            raise SourceFailed(reason.replace(secret, "***") if secret else reason)
 
 
 def bytes_below(folder: Path) -> int:

@@ -22,6 +22,7 @@ from orchestrator.contract.paths import WorkFolder
 from orchestrator.provision.build import BuildOptions
 from orchestrator.provision.environments import ensure_environment, remove_tree
 from orchestrator.provision.fetch import Fetcher, Progress, SourceFailed, free_bytes
+from orchestrator.provision.hubtoken import TOKEN_VARIABLE, read_token
 from orchestrator.provision.localmodel import folder_key, model_files
 from orchestrator.provision.modelspec import ModelSpec, WheelSource, load_models
 from orchestrator.provision.process import Report, build_lock, no_report
@@ -56,6 +57,7 @@ class Store:
     Args:
         hub: the environment that fetches from the hub; ``None`` leaves the hub out.
         build: how the ``hub`` environment is built.
+        token_file: holds the user's hub token; ``None`` leaves it to ``HF_TOKEN``.
     """
 
     work_dir: Path
@@ -63,6 +65,7 @@ class Store:
     hub: EnvironmentSpec | None = None
     build: BuildOptions = field(default_factory=BuildOptions)
     allow_downloads: bool = True
+    token_file: Path | None = None
 
     def folder(self, name: str) -> Path:
         return WorkFolder(self.work_dir).models / name
@@ -82,12 +85,6 @@ def find_ready_model(store: Store, name_or_folder: str) -> Model | None:
     with contextlib.suppress(OSError):
         return _local(store, folder.resolve())
     return None
-
-
-def local_models(store: Store) -> list[ModelSpec]:
-    """The models of the store that are ready, the largest first."""
-    ready = [spec for spec in store.specs.values() if _read(store, spec) is not None]
-    return sorted(ready, key=lambda spec: spec.size, reverse=True)
 
 
 def ensure_model(
@@ -115,39 +112,6 @@ def ensure_model(
         ) from error
 
 
-def choose_model(
-    store: Store,
-    requested: str,
-    *,
-    was_default: bool,
-    language: str | None = None,
-    progress: Progress = no_progress,
-    report: Report = no_report,
-) -> Model:
-    """The requested model; for a default that cannot be had, the largest one that is here.
-
-    A model that the user named is never replaced. ``language`` (ISO 639-1, ``None`` if it is to be
-    found out) keeps a model of another language from standing in.
-
-    Raises:
-        Failure: as :func:`ensure_model`.
-    """
-    try:
-        return ensure_model(store, requested, progress, report)
-    except Failure as failure:
-        if not was_default or failure.info.code != "model_unavailable":
-            raise
-        for spec in local_models(store):
-            model = _read(store, spec) if spec.speaks(language) else None
-            if model is not None:
-                report(
-                    f"WARNING: {failure.info.message}. Using {spec.name}, the largest model on "
-                    "this machine, instead: expect other results."
-                )
-                return model
-        raise
-
-
 def discard(store: Store, name: str, report: Report = no_report) -> None:
     """Remove a damaged model from the store, so that it is fetched again."""
     folder = store.folder(name)
@@ -172,7 +136,10 @@ def _fetch(store: Store, spec: ModelSpec, progress: Progress, report: Report) ->
                 raise SourceFailed("there is no environment named hub")
             return ensure_environment(store.hub, store.work_dir, store.build, report).python
 
-        fetcher = Fetcher(lock, store.build.installer, hub_python, report, progress)
+        def hub_token() -> str | None:
+            return read_token(store.token_file) if store.token_file else None
+
+        fetcher = Fetcher(lock, store.build.installer, hub_python, hub_token, report, progress)
         for source in spec.sources:
             remove_tree(staging)
             _check_space(folder.parent, spec, source)
@@ -181,6 +148,8 @@ def _fetch(store: Store, spec: ModelSpec, progress: Progress, report: Report) ->
             except SourceFailed as error:
                 reasons.append(f"{source}: {error}")
             except Failure as error:
+                if error.info.code.startswith("hub_token"):
+                    raise  # a mistake of the user's that another source would hide
                 reasons.append(f"{source}: {error.info.message}")
             else:
                 # Another version of models.yaml may have left its files under the same name.
@@ -288,14 +257,24 @@ def _lock(folder: Path) -> Path:
 
 
 def _unavailable(store: Store, spec: ModelSpec, reasons: list[str]) -> Failure:
-    here = [model.name for model in local_models(store)]
+    here = [
+        other.name
+        for other in store.specs.values()
+        if other.kind and other.kind == spec.kind and _read(store, other) is not None
+    ]
     choice = f", or choose one that is here: {', '.join(here)}" if here else ""
+    terms = (
+        f"Accept its terms at {spec.page}, and name yourself with {TOKEN_VARIABLE} or "
+        "hub_token_file. "
+        if spec.gated
+        else ""
+    )
     return fail(
         "model_unavailable",
         f"model {spec.name} is not on this machine and could not be fetched from "
         + "; ".join(" | ".join(reason.split("\n")) for reason in reasons or ["anywhere"]),
-        "Run once with access to the network, or give the path of a local folder as the model"
-        f"{choice}.",
+        f"{terms}Run once with access to the network, or give the path of a local folder as the "
+        f"model{choice}.",
         error_class=ErrorClass.ENVIRONMENT,
         retryable=True,
     )

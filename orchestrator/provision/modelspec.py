@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import yaml
 
+from orchestrator.catalogue.suggest import unknown
 from orchestrator.contract.errors import fail
 
 MODELS_FILE = "models.yaml"
 OWN_MODELS = Path(__file__).resolve().parents[1] / MODELS_FILE
 
+_KEYS = frozenset({"languages", "licence", "sources", "files", "kind", "gated", "page", "needs"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -54,14 +56,36 @@ class HubSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """Memory that a model takes in one number format, in MiB, and for each piece of a batch.
+
+    ``ram_mb`` is that of its process; ``vram_mb`` counts where it runs on a GPU.
+    """
+
+    ram_mb: int = 0
+    vram_mb: int = 0
+    batch_ram_mb: int = 0
+    batch_vram_mb: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """One model. ``languages`` are ISO 639-1 codes; empty means any."""
+    """One model. ``languages`` are ISO 639-1 codes; empty means any.
+
+    Models of one ``kind`` can stand in for each other. A ``gated`` one is given out only to those
+    who accepted its terms on its ``page`` and say who they are with a token. ``needs`` are by
+    number format; ``any`` stands for those that are not named.
+    """
 
     name: str
     languages: tuple[str, ...]
     licence: str
     sources: tuple[WheelSource | HubSource, ...]
     files: Mapping[str, FileSpec]
+    kind: str = ""
+    gated: bool = False
+    page: str = ""
+    needs: Mapping[str, Needs] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def size(self) -> int:
@@ -123,12 +147,31 @@ def _model(file: Path, name: object, data: Any) -> ModelSpec:
             licence=str(data["licence"]),
             sources=tuple(_source(source, files) for source in data["sources"]),
             files=MappingProxyType(files),
+            kind=str(data.get("kind", "")),
+            gated=data.get("gated", False) is True,
+            page=str(data.get("page", "")),
+            needs=MappingProxyType(
+                {str(key): Needs(**_memory(value)) for key, value in data.get("needs", {}).items()}
+            ),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise _invalid(file, name, f"is not declared as the others are: {error!r}") from error
-    if not spec.files or not all(_NAME.fullmatch(key) for key in spec.files):
-        raise _invalid(file, name, "files must be plain file names, at least one")
+    for key in data:
+        if key not in _KEYS:
+            raise _invalid(file, name, unknown(str(key), _KEYS, "key"))
+    if spec.gated and not spec.page:
+        raise _invalid(file, name, "is gated: add the page where its terms are accepted")
+    parts = [part for key in spec.files for part in key.split("/")]
+    if not spec.files or not all(_NAME.fullmatch(part) for part in parts):
+        raise _invalid(file, name, "files must be names, or like folder/name; at least one")
     return spec
+
+
+def _memory(data: Mapping[str, Any]) -> dict[str, int]:
+    wrong = {key: value for key, value in data.items() if not isinstance(value, int) or value < 0}
+    if wrong:
+        raise ValueError(f"needs must be whole numbers of MiB, got {wrong!r}")
+    return dict(data)
 
 
 def _file(data: Any) -> FileSpec:

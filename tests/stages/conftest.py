@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.catalogue import Catalogue, load_catalogue
+from orchestrator.catalogue import Catalogue, StageSpec, load_catalogue
+from orchestrator.catalogue.model import COLLECTS, MEDIA
 from orchestrator.contract import bootstrap
 from orchestrator.contract.exchange import ModelRef, StageRequest, StageResult
 from orchestrator.contract.media import ProbeResult
@@ -40,8 +41,18 @@ class Stages:
     inputs: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def run(self, name: str, *, model: str | None = None, **request: Any) -> StageResult:
-        """Serve one attempt; its failures are results."""
+    def run(
+        self,
+        name: str,
+        *,
+        model: str | None = None,
+        models: Sequence[ModelRef] = (),
+        **request: Any,
+    ) -> StageResult:
+        """Serve one attempt with the ``model`` of that name or with ``models``.
+
+        Its failures are results.
+        """
         stage = self.catalogue.stages[name]
         attempt = AttemptFolder(self.folder / f"{name}-{len(list(self.folder.iterdir()))}")
         attempt.outputs.mkdir(parents=True)
@@ -53,14 +64,16 @@ class Stages:
             stage=name,
             attempt=attempt.root.name,
             media=str(self.media),
-            inputs={one: self.inputs[one] for one in stage.inputs if one != "media"},
+            inputs=self.taken(stage),
             outputs={one: output.file for one, output in stage.outputs.items()},
             outputs_dir=str(attempt.outputs),
             scratch_dir=str(attempt.scratch),
             settings={**settings, **request.pop("settings", {})},
-            models=(self.models[model],) if model else (),
+            models=(self.models[model],) if model else tuple(models),
+            load=tuple(key for key, setting in stage.settings.items() if setting.load),
             facts=self.facts,
-            threads=2,
+            threads=request.pop("threads", 2),
+            optional=tuple(one for one, output in stage.outputs.items() if output.optional),
             **request,
         )
         attempt.request.write_text(json.dumps(to_json(wanted)), encoding="ascii")
@@ -79,9 +92,21 @@ class Stages:
         result = from_json(StageResult, json.loads(attempt.result.read_bytes()))
         if result.ok:
             self.facts.update(result.facts)
-            for one in wanted.outputs:
-                self.inputs[one] = str(wanted.output(one))
+            for record in result.outputs:
+                self.inputs[record.name] = str(wanted.output(record.name))
         return result
+
+    def taken(self, stage: StageSpec) -> dict[str, str]:
+        """The artefacts the stage takes; those that it can do without where they are there."""
+        taken = {}
+        for name in (*stage.inputs, *stage.optional_inputs):
+            if name.endswith(COLLECTS):
+                plain = name.removesuffix(COLLECTS)
+                of_it = [one for one in self.inputs if one.partition(".")[0] == plain]
+                taken.update({one: self.inputs[one] for one in of_it})
+            elif name in self.inputs or (name in stage.inputs and name != MEDIA):
+                taken[name] = self.inputs[name]
+        return taken
 
     def json(self, artefact: str) -> Any:
         return json.loads(Path(self.inputs[artefact]).read_bytes())
@@ -95,21 +120,39 @@ def catalogue() -> Catalogue:
     return load_catalogue([])
 
 
-@pytest.fixture(scope="session")
-def pythons(catalogue: Catalogue) -> dict[str, Path]:
-    """The interpreters of the real environments, by name; built once and kept."""
-    WORK.mkdir(parents=True, exist_ok=True)
-    return {
-        name: ensure_environment(catalogue.environments[name], WORK, BuildOptions()).python
-        for name in ("media", "asr")
-    }
+class Pythons(dict[str, Path]):
+    """The interpreters of the real environments, by name; built when first asked for, and kept."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        super().__init__()
+        self._catalogue = catalogue
+
+    def __missing__(self, name: str) -> Path:
+        # The profile changes only environments with torch, which has an index of its own.
+        options = BuildOptions(torch_backend="none", profile="pypi-cpu")
+        WORK.mkdir(parents=True, exist_ok=True)
+        self[name] = ensure_environment(self._catalogue.environments[name], WORK, options).python
+        return self[name]
+
+
+class Models(dict[str, ModelRef]):
+    """The models of the real tests, by name; fetched when first asked for, and kept."""
+
+    def __missing__(self, name: str) -> ModelRef:
+        WORK.mkdir(parents=True, exist_ok=True)
+        model = ensure_model(Store(WORK), name)
+        self[name] = ModelRef(name, str(model.path), model.key)
+        return self[name]
 
 
 @pytest.fixture(scope="session")
-def models() -> dict[str, ModelRef]:
-    WORK.mkdir(parents=True, exist_ok=True)
-    found = [ensure_model(Store(WORK), name) for name in ("base", "tiny.en")]
-    return {model.name: ModelRef(model.name, str(model.path), model.key) for model in found}
+def pythons(catalogue: Catalogue) -> Pythons:
+    return Pythons(catalogue)
+
+
+@pytest.fixture(scope="session")
+def models() -> Models:
+    return Models()
 
 
 @pytest.fixture

@@ -8,11 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.stages.subtitles.cues import LINGER, Cue, Rules, make_cues
-from orchestrator.stages.subtitles.text import columns
+from orchestrator.stagekit.subtitle_formats import Cue
+from orchestrator.stagekit.subtitle_text import columns
+from orchestrator.stages.subtitles.cues import LINGER, Rules, make_cues
 from orchestrator.stages.subtitles.words import Word, join, words_of
 
 TINY = 1e-9
+SENTENCES = [
+    "Yes.",
+    "I did not think so",
+    "Where have you been all this long day, my friend?",
+    "No, no.",
+]
+SPEAKERS = ["S1", "S2", "S3"]
 ALPHABET = "abcdeéß.,!?-'字かคא\u0301"
 
 
@@ -164,3 +172,85 @@ def test_no_words_make_no_cues() -> None:
 def test_the_shift_goes_one_way_once() -> None:
     assert Cue(1.0, 2.0, ("a",)).shifted(3.5) == Cue(4.5, 5.5, ("a",))
     assert Cue(0.1, 2.0, ("a",)).shifted(-0.5) == Cue(0.0, 1.5, ("a",))
+
+
+def talk(*turns: tuple[str, str], pause: float = 0.1) -> list[Word]:
+    """Words of people who speak in turns, each word 0.3 s long."""
+    words, time = [], 0.0
+    for speaker, text in turns:
+        for word in text.split():
+            words.append(Word(word, time, time + 0.3, speaker=speaker))
+            time += 0.3
+        time += pause
+    return words
+
+
+def labelled(words: list[Word], labels: str, **rules: int) -> list[tuple[str, ...]]:
+    return [cue.lines for cue in make_cues(words, Rules(speaker_labels=labels, **rules))]
+
+
+QUESTION = talk(("S1", "Are you there?"), ("S2", "Yes."))
+
+
+def test_two_speakers_share_a_cue_as_a_dialogue() -> None:
+    (cue,) = make_cues(QUESTION, Rules())
+    assert cue.lines == ("- Are you there?", "- Yes.")
+    assert cue.speaker is None
+    assert labelled(QUESTION, "name") == [("S1: Are you there?", "S2: Yes.")]
+
+
+def test_without_labels_every_speaker_has_a_cue_of_his_own() -> None:
+    cues = make_cues(QUESTION, Rules(speaker_labels="none"))
+    assert [(cue.lines, cue.speaker) for cue in cues] == [
+        (("Are you there?",), "S1"),
+        (("Yes.",), "S2"),
+    ]
+
+
+def test_one_line_leaves_no_room_for_a_dialogue() -> None:
+    assert labelled(QUESTION, "dash", max_lines=1) == [("Are you there?",), ("Yes.",)]
+
+
+def test_a_speaker_alone_has_no_dash_and_is_named_where_he_begins() -> None:
+    words = talk(("S1", "This is the first sentence of all. " * 3), ("S2", "No."), pause=3.0)
+    assert not any(line.startswith("-") for cue in labelled(words, "dash") for line in cue)
+    named = [line for cue in labelled(words, "name") for line in cue if ": " in line]
+    assert [line[:4] for line in named] == ["S1: ", "S2: "]
+
+
+def test_a_word_without_a_speaker_belongs_to_the_one_before() -> None:
+    words = [Word("So", 0, 0.3), *QUESTION, Word("Sir.", 5.0, 5.3)]
+    assert [cue.speaker for cue in make_cues(words, Rules())] == [None, "S2"]
+
+
+def test_a_name_that_leaves_no_room_is_left_out() -> None:
+    words = [Word("x" * 12, 0.0, 1.0, speaker="S1")]
+    assert labelled(words, "name", max_line_length=12) == [("x" * 12,)]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(SPEAKERS), st.sampled_from(SENTENCES)), max_size=9),
+    st.sampled_from(["none", "dash", "name"]),
+    st.integers(1, 3),
+)
+def test_no_line_mixes_speakers(turns: list[tuple[str, str]], labels: str, most: int) -> None:
+    words = talk(*turns)
+    rules = Rules(speaker_labels=labels, max_lines=most)
+    spoken = iter(words)
+    for cue in make_cues(words, rules):
+        assert len(cue.lines) <= most
+        voices: list[str | None] = []
+        for line in cue.lines:
+            assert columns(line) <= rules.max_line_length
+            bare = line.removeprefix("- ")
+            if bare[:1] == "S" and bare[2:4] == ": ":
+                bare = bare[4:]
+            said_by = {next(spoken).speaker for _ in bare.split()}
+            assert len(said_by) == 1
+            voices += said_by
+        assert cue.speaker == (voices[0] if len(set(voices)) == 1 else None)
+        if len(set(voices)) > 1:
+            assert labels != "none"
+            assert len(cue.lines) == 2
+    assert next(spoken, None) is None

@@ -50,3 +50,46 @@ def test_all_times_move_and_the_rest_stays() -> None:
     assert moved["speech"] == [[4.0, 4.5]]
     assert [s["start"] for s in moved["segments"]] == [4.0, 5.5]
     assert moved["segments"][0]["words"][0]["end"] == 4.5
+
+
+def said(text: str, speaker: str | None, start: float) -> dict[str, Any]:
+    words = [
+        {"word": " " + word, "start": start + n, "end": start + n + 1, "speaker": speaker}
+        for n, word in enumerate(text.split())
+    ]
+    return {**segment(start, start + len(words), text), "words": words, "speaker": speaker}
+
+
+def test_a_speaker_is_named_where_he_begins() -> None:
+    segments = [
+        said("Good evening.", "S1", 0.0),
+        said("Sit down.", "S1", 2.0),
+        said("Thank you.", "S2", 4.0),
+        said("Now.", "S2", 60.0),
+    ]
+    assert paragraphs(segments, 2.0, 700) == [
+        "S1: Good evening. Sit down.",
+        "S2: Thank you.",
+        "Now.",
+    ]
+
+
+def test_a_segment_with_two_speakers_is_divided() -> None:
+    both = said("Who? Me.", None, 0.0)
+    both["words"][0]["speaker"], both["words"][1]["speaker"] = "S1", "S2"
+    assert paragraphs([both], 2.0, 700) == ["S1: Who?", "S2: Me."]
+
+
+def test_without_speakers_nobody_is_named() -> None:
+    assert paragraphs([said("Good evening.", None, 0.0)], 2.0, 700) == ["Good evening."]
+
+
+def test_speakers_are_kept_in_the_data() -> None:
+    moved = in_media_time({"speakers": ["S1"], "speech": [], "segments": [said("A.", "S1", 0)]}, 1)
+    assert moved["speakers"] == ["S1"]
+    assert moved["segments"][0]["words"][0] == {
+        "word": " A.",
+        "start": 1.0,
+        "end": 2.0,
+        "speaker": "S1",
+    }

@@ -140,12 +140,44 @@ def test_a_cut_off_file_gives_what_it_holds_and_a_warning(
 ) -> None:
     media = tmp_path / "half.mkv"
     ffmpeg("-i", sound, *PICTURE, *H264, media)
-    media.write_bytes(media.read_bytes()[: media.stat().st_size // 2])
+    whole = media.read_bytes()
+    media.write_bytes(whole[: len(whole) * 3 // 4])
     run = stages(media)
     result = run.run("demux")
     assert result.ok
     assert [warning.code for warning in result.warnings] == ["audio_incomplete"]
-    assert run.json("audio_info")["lost_seconds"] > 1
+    info = run.json("audio_info")
+    assert info["lost_seconds"] > 0.5
+    assert info["length_verified"]
+    ((start, end),) = info["missing"]
+    assert start == pytest.approx(info["duration"], abs=0.1)
+    assert end == pytest.approx(6.0, abs=0.1)
+    media.write_bytes(whole[: len(whole) // 4])
+    assert error_code(stages(media.rename(tmp_path / "less.mkv")).run("demux")) == (
+        "audio_mostly_missing"
+    )
+
+
+def test_a_blank_stretch_is_no_silence(
+    stages: Make, ffmpeg: FFmpeg, sound: Path, tmp_path: Path
+) -> None:
+    media = tmp_path / "hole.m4a"
+    ffmpeg("-i", sound, "-movflags", "+faststart", media)
+    whole = media.read_bytes()
+    start = len(whole) // 2
+    media.write_bytes(whole[:start] + bytes(len(whole) // 4) + whole[start + len(whole) // 4 :])
+    result = stages(media).run("demux")
+    assert [warning.code for warning in result.warnings] == ["audio_incomplete"]
+
+
+def test_a_pause_while_the_pictures_go_on_is_no_loss(
+    stages: Make, ffmpeg: FFmpeg, sound: Path, tmp_path: Path
+) -> None:
+    media = tmp_path / "pause.mkv"
+    ffmpeg("-i", sound, *PICTURE, "-af", "aselect='not(between(t,2,4))'", *H264, media)
+    run = stages(media)
+    assert not run.run("demux").warnings
+    assert len(run.json("audio_info")["gaps"]) == 1
 
 
 def test_a_transport_stream_with_a_cut_is_joined(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.stages.subtitles.text import clean, columns, ends_clause, ends_sentence
+from orchestrator.stagekit.subtitle_text import columns, ends_clause, ends_sentence
+from orchestrator.stages.subtitles.text import clean
 from orchestrator.stages.subtitles.words import Word, join, words_of
 
 

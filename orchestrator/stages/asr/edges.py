@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from .speech import Turn
+from orchestrator.stagekit.speech import Turn
+from orchestrator.stagekit.transcript import Word
 
 REACH = 0.6
 """Seconds by which an edge is moved outwards at most, to meet the start or end of a turn."""
@@ -20,16 +21,6 @@ TAIL = 0.35
 """Seconds before the end of a turn within which no sentence begins."""
 SHORTEST = 0.04
 """Seconds a word keeps in any case: two of Whisper's time steps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """``word`` is as Whisper gives it: with the space that stands before it, if any."""
-
-    start: float
-    end: float
-    word: str
-    probability: float
 
 
 def snap(words: Sequence[Word], turns: Sequence[Turn]) -> list[Word]:

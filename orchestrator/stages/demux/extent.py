@@ -1,72 +1,83 @@
-"""How much audio there should be, how much is missing, and ``audio.json``."""
+"""How much audio there should be, which stretches of it are missing, and ``audio.json``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from orchestrator.contract.exchange import Clip
 
+from .claims import Claim
+
 AUDIO_INFO_VERSION = 1
-_LOST_SECONDS = 0.5
+_LEAST = 0.2
 _LOST_SHARE = 0.02
-"""More than both of these missing is worth a warning: of 280 damaged files that had lost more than
-2 %, comparing with the container's duration caught 261; whole files differ by less."""
+_LOST_SECONDS = 5.0
+"""Missing audio is worth a warning from 0.2 s on (priming and padding of codecs stay below it)
+when it is 2 % of the file or 5 s."""
+_SPANS_TOLD = 4
+
+Span = tuple[float, float]
+"""Start and end in seconds of media time."""
 
 
 class Loss(NamedTuple):
-    """Seconds of audio expected and missing (0 where the file does not say how long it is)."""
+    """Seconds of audio expected and missing, and where, as far as that is known.
+
+    ``expected`` is what was decoded and what is missing where the file does not say how long it is.
+    """
 
     expected: float
     seconds: float
+    spans: tuple[Span, ...]
 
     @property
     def matters(self) -> bool:
-        return self.seconds > max(_LOST_SECONDS, _LOST_SHARE * self.expected)
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """What the file claims: media time of its first and last sound, within the clip asked for."""
-
-    clip: Clip
-    first: float
-    last: float | None
+        return self.seconds > _LEAST and (self.seconds > _LOST_SECONDS or self.share > _LOST_SHARE)
 
     @property
-    def expected(self) -> float | None:
-        """Seconds of audio that the clip should hold; None where the file does not say."""
-        if self.last is None:
-            return None
-        end = self.last if self.clip.end is None else min(self.last, self.clip.end)
-        return max(0.0, end - max(self.first, self.clip.start))
+    def share(self) -> float:
+        """The part of the audio that is missing, 0 to 1."""
+        return min(1.0, self.seconds / self.expected) if self.expected else 0.0
 
-    def lost(self, decoded: float) -> Loss:
-        expected = self.expected or 0.0
-        return Loss(expected, max(0.0, expected - decoded))
+    def told(self) -> str:
+        """For the user: how much is missing, and when."""
+        text = f"{self.seconds:.1f} s of {self.expected:.1f} s of audio are missing from the file"
+        if not self.spans:
+            return text
+        longest = sorted(sorted(self.spans, key=lambda span: span[0] - span[1])[:_SPANS_TOLD])
+        times = ", ".join(f"{_clock(start)} to {_clock(end)}" for start, end in longest)
+        more = len(self.spans) - len(longest)
+        return f"{text}: {times}" + (f" and {more} shorter stretches" if more else "")
 
 
-def stated_end(
-    first: float, stream: float | None, tag: str | None, container: float | None
-) -> float | None:
-    """Media time at which the track ends by what the file says of itself.
+def measure(
+    claim: Claim,
+    clip: Clip,
+    *,
+    decoded: float,
+    heard: Span,
+    holes: Sequence[Span],
+    pauses: Sequence[Span] = (),
+) -> Loss:
+    """Compare what was decoded with what the file claims, within the clip.
 
-    The stream's own duration is believed first, then Matroska's ``DURATION`` tag (which most
-    writers count from the start of the file), then the container's duration.
+    Args:
+        decoded: seconds that came out of the decoder.
+        heard: from the first to the last sound.
+        holes: stretches between them without audio that should have some.
+        pauses: stretches between them that are meant to have none.
     """
-    if stream is not None:
-        return first + stream
-    return _clock(tag) or container
-
-
-def _clock(text: str | None) -> float | None:
-    """Seconds of ``HH:MM:SS.fraction``; None for anything else."""
-    try:
-        hours, minutes, seconds = (text or "").split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    except ValueError:
-        return None
+    start = max(claim.first, clip.start)
+    end = max(claim.last if claim.last is not None else 0.0, heard[1])
+    if clip.end is not None:
+        end = min(end, clip.end)
+    ends = [(a, b) for a, b in ((start, heard[0]), (heard[1], end)) if b - a > _LEAST]
+    spans = [(max(a, start), min(b, end)) for a, b in (*holes, *ends)]
+    spans = sorted((a, b) for a, b in spans if b > a)
+    meant = sum(max(0.0, min(b, end) - max(a, start)) for a, b in pauses)
+    expected = max(0.0, end - start - meant)
+    return Loss(expected, max(0.0, expected - decoded), tuple(spans))
 
 
 def audio_info(
@@ -76,15 +87,17 @@ def audio_info(
     sample_rate: int,
     stream: int,
     language: str | None,
-    gaps: Sequence[tuple[float, float]],
+    gaps: Sequence[Span],
     cuts: Sequence[float],
     loss: Loss,
+    length_verified: bool,
     damaged_packets: int,
     container_duration: float | None,
 ) -> dict[str, Any]:
-    """The content of ``audio.json``. Gaps and cuts come in media time and are kept in audio time.
+    """The content of ``audio.json``. All times come in media time and are kept in audio time.
 
     Of the gaps, those inside the audio are kept: they are the stretches of inserted silence.
+    What is ``missing`` may lie behind its end.
     """
     end = offset + duration
     inside = [(max(a, offset), min(b, end)) for a, b in gaps if b > offset and a < end]
@@ -98,6 +111,14 @@ def audio_info(
         "gaps": [[round(a - offset, 3), round(b - offset, 3)] for a, b in inside],
         "cuts": [round(cut - offset, 3) for cut in cuts if offset <= cut < end],
         "lost_seconds": round(loss.seconds, 3),
+        "missing": [[round(a - offset, 3), round(b - offset, 3)] for a, b in loss.spans],
+        "length_verified": length_verified,
         "damaged_packets": damaged_packets,
         "container_duration": container_duration,
     }
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 TOLERANCE = 0.05
@@ -31,19 +34,30 @@ class Timeline:
     Attributes:
         gaps: start and end, in media time, of what has no audio and so becomes silence.
         cuts: media times at which the source's clock jumped; what follows was moved to join on.
+        earliest: the smallest time stamp; less than the first one where the clock jumped back.
     """
 
-    def __init__(self, *, may_be_cut: bool) -> None:
-        """``may_be_cut``: the container is one whose clock may jump (a transport stream)."""
+    def __init__(self, *, may_be_cut: bool, end: float | None = None) -> None:
+        """``may_be_cut``: the container is one whose clock may jump (a transport stream).
+
+        ``end``: media time at which the file says it ends; a jump past it is not believed.
+        """
         self._longest = LONGEST_JUMP if may_be_cut else LONGEST_GAP
+        self._end = float("inf") if end is None else end + LONGEST_JUMP
         self._shift = 0.0
         self._origin: float | None = None
         self._length = 0.0
         self.gaps: list[tuple[float, float]] = []
         self.cuts: list[float] = []
+        self.earliest = float("inf")
 
-    def place(self, time: float | None, seconds: float) -> Placement:
-        """Place a frame of ``seconds`` stamped ``time``; one without a stamp follows the last."""
+    def place(self, time: float | None, seconds: float, *, torn: bool = False) -> Placement:
+        """Place a frame of ``seconds`` stamped ``time``; one without a stamp follows the last.
+
+        ``torn``: there was damage just before it, so a long jump is a hole and no cut.
+        """
+        if time is not None:
+            self.earliest = min(self.earliest, time)
         if self._origin is None:
             return self._begin(0.0 if time is None else time, seconds)
         expected = self._origin + self._length
@@ -51,7 +65,8 @@ class Timeline:
         if abs(late) <= TOLERANCE:
             self._length += seconds
             return Placement(expected, False)
-        if late < -LONGEST_OVERLAP or late > self._longest:
+        longest = LONGEST_GAP if torn else self._longest
+        if late < -LONGEST_OVERLAP or late > longest or expected + late > self._end:
             self._shift -= late
             self.cuts.append(expected)
             self._length += seconds
@@ -63,3 +78,39 @@ class Timeline:
     def _begin(self, time: float, seconds: float) -> Placement:
         self._origin, self._length = time, seconds
         return Placement(time, True)
+
+
+class Witness:
+    """When there were pictures: a file that lost bytes lost those of all its tracks."""
+
+    def __init__(self) -> None:
+        self._times = array("d")
+
+    def saw(self, time: float) -> None:
+        self._times.append(time)
+
+    def covers(self, start: float, end: float) -> bool:
+        """Whether the pictures went on through that time without a hole that would explain it."""
+        inside = sorted(time for time in self._times if start < time < end)
+        longest = max(b - a for a, b in pairwise([start, *inside, end]))
+        return longest < min(LONGEST_OVERLAP, (end - start) / 2)
+
+
+def pauses(
+    gaps: Sequence[tuple[float, float]],
+    damaged: Sequence[float],
+    *,
+    indexed: bool,
+    witness: Witness,
+) -> list[tuple[float, float]]:
+    """Those gaps that the maker of the file meant.
+
+    Nothing in them was damaged (``damaged``: times of packets that could not be decoded), and
+    either the index of the file has nothing there, or the pictures go on.
+    """
+    return [
+        (start, end)
+        for start, end in gaps
+        if not any(start - LONGEST_OVERLAP <= time <= end + LONGEST_OVERLAP for time in damaged)
+        and (indexed or witness.covers(start, end))
+    ]

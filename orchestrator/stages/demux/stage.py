@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 from av.stream import Discard
@@ -28,8 +28,9 @@ from orchestrator.contract.mediafile import (
 from orchestrator.contract.report import Report
 from orchestrator.contract.tracks import audio_track
 
-from .extent import Extent, audio_info, stated_end
-from .gaps import Timeline
+from .claims import Claim, Stated, claim
+from .extent import Loss, audio_info, measure
+from .gaps import Timeline, Witness, pauses
 from .line import BYTES_PER_SAMPLE, SAMPLE_RATE, AudioLine
 
 _SEEKABLE = frozenset({"matroska", "mov", "mpegts", "asf", "wav", "flac"})
@@ -38,6 +39,23 @@ be guesses, so a clip is decoded from the beginning."""
 _RUN_UPS = (2.0, 30.0)
 """Seconds before a clip at which decoding starts: decoders need some frames to settle, and the
 index of some files is coarse. When both turn out too late it starts from the beginning."""
+
+_INTERLEAVED = frozenset({"matroska", "flv", "asf"})
+"""Formats without an index of all samples that are read from end to end for the sound alone."""
+_UNREADABLE = (av.FFmpegError, OSError, ValueError, OverflowError)
+"""What PyAV raises over damaged content. A disk that fails is told by ``MediaFile.check``."""
+_MOST_REFUSALS = 8
+"""Refused reads in a row after which there is nothing more to be had from a file."""
+_AFTER = 1.5
+"""Seconds for which pictures that follow the last sound show that the file was not cut off there.
+Where it was, tracks end within less than a second of each other."""
+_CHECKED = frozenset({"tta"})
+"""Codecs whose decoders take damage for sound unless they are told to compare checksums."""
+_ZERO_IS_SILENCE = ("pcm_", "adpcm_", "dsd_")
+_WHOLE_INDEX = 0.98
+"""Share of the samples of an index that edit lists leave."""
+_LEAST_BLANK = 16
+"""Bytes: smaller packets may be all zeros in a codec that has little to say about silence."""
 
 _HARDLY_ANY = 0.05
 """A track of which less than this share decodes is encrypted or noise: words in it are chance."""
@@ -52,11 +70,11 @@ def run(request: StageRequest, model: None, report: Report) -> StageOutcome:
     with MediaFile(path) as file:
         try:
             container = av.open(file, "r", io_open=refuse_other_files, **OPEN_OPTIONS)
-        except (av.FFmpegError, ValueError) as error:
+        except _UNREADABLE as error:
             file.check()
             raise not_media(path) from error
-        with container:
-            decoding = Decoding(path, container, request, report)
+        with container, MediaFile(path) as headers:
+            decoding = Decoding(path, container, headers, request, report)
             with closing(AudioLine(request.output("audio"))) as line:
                 decoding.write(line)
         file.check()
@@ -66,20 +84,36 @@ def run(request: StageRequest, model: None, report: Report) -> StageOutcome:
 class Decoding:
     """One pass over one track."""
 
-    def __init__(self, path: Path, container: Any, request: StageRequest, report: Report) -> None:
+    def __init__(
+        self,
+        path: Path,
+        container: Any,
+        headers: BinaryIO,
+        request: StageRequest,
+        report: Report,
+    ) -> None:
         self._path = path
         self._container = container
         self._report = report
         self._clip = request.clip or Clip(0.0)
         self._cut_out = request.clip is not None
+        self._most_lost = request.settings["max_loss_percent"] / 100
         self._start = (container.start_time or 0) / av.time_base
         self._duration = container.duration / av.time_base if container.duration else None
         self._formats = frozenset(container.format.name.split(","))
         self._stream, self._track = self._choose(request.language)
-        self._timeline = Timeline(may_be_cut="mpegts" in self._formats)
-        self._extent = self._claimed()
+        self._claim = self._claimed(headers)
+        self._timeline = Timeline(
+            may_be_cut="mpegts" in self._formats,
+            end=self._claim.last,
+        )
+        self._pictures = self._watched()
+        self._witness = Witness()
         self._errors = 0
+        self._damaged: list[float] = []
+        self._torn = False
         self._offset: float | None = None
+        self._end = 0.0
 
     def _choose(self, language: str | None) -> tuple[Any, AudioTrack]:
         tracks = [
@@ -90,7 +124,8 @@ class Decoding:
                 [flag.name for flag in stream.disposition],
                 channels=stream.codec_context.channels if stream.codec_context else 0,
             )
-            for stream in self._container.streams.audio
+            # FLV has one track of sound; more are damage.
+            for stream in self._container.streams.audio[: 1 if "flv" in self._formats else None]
         ]
         track = choose_audio(tracks, [language] if language else [])
         if track is None:
@@ -102,33 +137,59 @@ class Decoding:
                 f"{self._path}: no decoder is known for audio track {track.index}.",
                 "It is encrypted or in a rare format: convert the file, or exclude it.",
             )
-        for other in self._container.streams:
-            if other.index != track.index:
-                other.discard = Discard.all
+        if track.codec in _CHECKED:
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
         return stream, track
 
-    def _claimed(self) -> Extent:
+    def _claimed(self, headers: BinaryIO) -> Claim:
         stream, base = self._stream, float(self._stream.time_base)
         first = 0.0 if stream.start_time is None else stream.start_time * base - self._start
-        first = max(0.0, first)
-        last = stated_end(
-            first,
-            stream.duration * base if stream.duration else None,
-            stream.metadata.get("DURATION"),
-            self._duration,
+        stated = Stated(
+            formats=self._formats,
+            track=[one.index for one in self._container.streams.audio].index(stream.index),
+            first=max(0.0, first),
+            stream=stream.duration * base if stream.duration else None,
+            tag=stream.metadata.get("DURATION"),
+            container=self._duration,
+            rate=stream.codec_context.sample_rate if len(self._container.streams) == 1 else 0,
+            clock=self._start,
         )
-        return Extent(self._clip, first, last)
+        found = claim(headers, stated)
+        if found.indexed and not self._track.codec.startswith(_ZERO_IS_SILENCE):
+            # An index that was damaged can be used in part only, and so states a part.
+            whole = len(stream.index_entries) >= _WHOLE_INDEX * stream.frames
+            return found._replace(verified=found.verified and whole)
+        return found
+
+    def _watched(self) -> Any | None:
+        """The pictures, where they come by anyway and can tell a pause from a loss."""
+        pictures = [
+            stream
+            for stream in self._container.streams.video
+            if "attached_pic" not in [flag.name for flag in stream.disposition]
+        ]
+        watched = pictures[0] if pictures and self._formats & _INTERLEAVED else None
+        for other in self._container.streams:
+            if other.index != self._stream.index and other is not watched:
+                other.discard = Discard.all
+        return watched
 
     def write(self, line: AudioLine) -> None:
         """Decode into ``line``; damaged packets are counted and left out."""
-        total = self._extent.expected
+        total = None
+        if self._claim.last is not None:
+            end = min(self._claim.last, self._clip.end or self._claim.last)
+            total = max(0.0, end - max(self._claim.first, self._clip.start))
         resampler: av.AudioResampler | None = None
         form: tuple[Any, ...] = ()
         position = 0
         for frame in self._frames_from(self._clip.start if self._cut_out else None):
-            self._report.check_cancelled()
+            if not frame.samples or not frame.sample_rate:
+                continue
             time = None if frame.time is None else frame.time - self._start
-            placement = self._timeline.place(time, frame.samples / frame.sample_rate)
+            seconds = frame.samples / frame.sample_rate
+            placement = self._timeline.place(time, seconds, torn=self._torn)
+            self._torn = False
             now = (frame.format.name, frame.layout.name, frame.sample_rate)
             if placement.fresh or now != form:
                 if resampler is not None:
@@ -142,6 +203,7 @@ class Decoding:
             frame.pts = None  # the line keeps the time; the resampler shall not
             assert resampler is not None
             position = self._resample(line, resampler, frame, position)
+            self._end = placement.time + seconds
             self._report.progress(line.written / SAMPLE_RATE, total)
         if resampler is not None:
             self._resample(line, resampler, None, position)
@@ -154,7 +216,12 @@ class Decoding:
         return offset
 
     def _resample(self, line: AudioLine, resampler: Any, frame: Any, position: int) -> int:
-        for piece in resampler.resample(frame):
+        try:
+            pieces = resampler.resample(frame)
+        except _UNREADABLE:  # a damaged packet became a frame of a form that cannot be
+            self._errors += 1
+            return position
+        for piece in pieces:
             data = bytes(piece.planes[0])[: piece.samples * BYTES_PER_SAMPLE]
             line.put(position, data)
             position += piece.samples
@@ -181,29 +248,127 @@ class Decoding:
         target = max(0.0, time) + self._start
         try:
             self._container.seek(round(target * av.time_base))
-        except av.FFmpegError:
+        except _UNREADABLE:
             self._errors += 1
 
     def _frames(self) -> Generator[Any, None, None]:
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.FFmpegError:
-                # What follows cannot be found any more: the loss is measured afterwards.
-                self._errors += 1
-                return
-            if packet is None:
-                return
+        for packet in self._packets():
+            self._report.check_cancelled()
+            if self._pictures is not None and packet.stream_index == self._pictures.index:
+                if packet.pts is not None:
+                    self._witness.saw(float(packet.pts * packet.time_base) - self._start)
+                continue
+            if self._is_blank(packet):
+                self._note_damage(packet)
+                continue
             try:
                 yield from packet.decode()
-            except av.FFmpegError:
+            except _UNREADABLE:
+                self._note_damage(packet)
+
+    def _packets(self) -> Generator[Any, None, None]:
+        """Packets of the track and of the pictures; what cannot be read is stepped over."""
+        wanted = [self._stream] if self._pictures is None else [self._stream, self._pictures]
+        packets, refused = self._container.demux(wanted), 0
+        while refused < _MOST_REFUSALS:
+            try:
+                packet = next(packets, None)
+            except IndexError:
+                # PyAV knows no tracks that turn up later: this packet is of such a one.
+                packets = self._container.demux(wanted)
+                continue
+            except _UNREADABLE:
                 self._errors += 1
+                refused += 1
+                packets = self._container.demux(wanted)
+                continue
+            if packet is None:
+                return
+            refused = 0
+            yield packet
+
+    def _is_blank(self, packet: Any) -> bool:
+        """A hole that was never filled with data. Decoders may take it for silence."""
+        size = packet.size
+        if size < _LEAST_BLANK or self._track.codec.startswith(_ZERO_IS_SILENCE):
+            return False
+        return bool(bytes(packet).count(0) == size)
+
+    def _note_damage(self, packet: Any) -> None:
+        self._errors += 1
+        self._torn = True
+        if packet.pts is not None:
+            self._damaged.append(float(packet.pts * packet.time_base) - self._start)
 
     def conclude(self, line: AudioLine, info: Path) -> StageOutcome:
-        """Write ``audio.json`` and report what was lost. Raises: Failure ``no_audio_decoded``."""
+        """Write ``audio.json`` and report what was lost.
+
+        Raises: Failure ``no_audio_decoded``, ``audio_mostly_missing``.
+        """
         decoded, duration = line.decoded / SAMPLE_RATE, line.written / SAMPLE_RATE
-        loss = self._extent.lost(decoded)
+        loss = self._loss(decoded, line.full)
+        self._judge(decoded, loss)
+        if self._timeline.cuts:
+            self._report.warning(
+                "time_jumps",
+                f"The file's clock jumps at {len(self._timeline.cuts)} places: players may show"
+                " subtitles after these at the wrong time.",
+            )
+        write_json(
+            info,
+            audio_info(
+                offset=self._offset or 0.0,
+                duration=duration,
+                sample_rate=SAMPLE_RATE,
+                stream=self._track.index,
+                language=self._track.language,
+                gaps=self._timeline.gaps,
+                cuts=self._timeline.cuts,
+                loss=loss,
+                length_verified=self._claim.verified,
+                damaged_packets=self._errors,
+                container_duration=self._duration,
+            ),
+        )
+        facts = {
+            "audio_seconds": round(duration, 3),
+            "track_language": self._track.language,
+            "length_verified": self._claim.verified,
+        }
+        return StageOutcome(
+            facts,
+            {
+                "decoded_seconds": decoded,
+                "lost_seconds": loss.seconds,
+                "damaged_packets": self._errors,
+            },
+        )
+
+    def _loss(self, decoded: float, full: bool) -> Loss:
+        gaps, said = self._timeline.gaps, self._claim
+        meant = pauses(gaps, self._damaged, indexed=said.indexed, witness=self._witness)
+        end = self._end
+        if self._timeline.cuts:  # what is stated holds in sum; nothing is where it says
+            said = said._replace(first=max(0.0, min(said.first, self._timeline.earliest)))
+            end = min(end, said.last) if said.last is not None and said.verified else end
+            meant = []
+        if full and self._clip.end is not None:
+            end = self._clip.end
+        if said.last is not None and (
+            (self._timeline.cuts and not said.verified)
+            or (not said.own and self._witness.covers(end, min(said.last, end + _AFTER)))
+        ):
+            said = said._replace(last=None)  # another clock, or pictures that go on without sound
+        return measure(
+            said,
+            self._clip,
+            decoded=decoded,
+            heard=(self._offset or 0.0, end),
+            holes=[gap for gap in gaps if gap not in meant],
+            pauses=meant,
+        )
+
+    def _judge(self, decoded: float, loss: Loss) -> None:
         if decoded == 0 or (self._errors and decoded < _HARDLY_ANY * loss.expected):
             where = " in the part asked for" if self._cut_out else ""
             raise fail(
@@ -213,33 +378,16 @@ class Decoding:
                 if self._cut_out
                 else "The file is damaged or encrypted: check that it plays with sound.",
             )
-        if loss.matters:
-            self._report.warning(
-                "audio_incomplete",
-                f"{loss.seconds:.1f} s of {loss.expected:.1f} s of audio are missing from the file"
-                f" ({self._errors} damaged packets): subtitles will be missing there.",
+        if not loss.matters:
+            return
+        if loss.share > self._most_lost:
+            raise fail(
+                "audio_mostly_missing",
+                f"{self._path}: {loss.told()} ({self._errors} damaged packets).",
+                "Copy or download the file again; to have subtitles of what is left, raise"
+                " stages.demux.max_loss_percent.",
             )
-        if self._timeline.cuts:
-            self._report.warning(
-                "time_jumps",
-                f"The file's clock jumps at {len(self._timeline.cuts)} places: players may show"
-                " subtitles after these at the wrong time.",
-            )
-        offset = self._offset or 0.0
-        write_json(
-            info,
-            audio_info(
-                offset=offset,
-                duration=duration,
-                sample_rate=SAMPLE_RATE,
-                stream=self._track.index,
-                language=self._track.language,
-                gaps=self._timeline.gaps,
-                cuts=self._timeline.cuts,
-                loss=loss,
-                damaged_packets=self._errors,
-                container_duration=self._duration,
-            ),
+        self._report.warning(
+            "audio_incomplete",
+            f"{loss.told()} ({self._errors} damaged packets). Subtitles are missing there.",
         )
-        facts = {"audio_seconds": round(duration, 3), "track_language": self._track.language}
-        return StageOutcome(facts, {"decoded_seconds": decoded, "lost_seconds": loss.seconds})

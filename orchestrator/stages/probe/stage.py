@@ -17,6 +17,7 @@ from orchestrator.contract.exchange import StageOutcome, StageRequest
 from orchestrator.contract.keys import fingerprint
 from orchestrator.contract.media import ProbeResult
 from orchestrator.contract.mediafile import (
+    LONGEST_SECONDS,
     OPEN_OPTIONS,
     MediaFile,
     no_audio_track,
@@ -24,7 +25,7 @@ from orchestrator.contract.mediafile import (
     refuse_other_files,
 )
 from orchestrator.contract.report import Report
-from orchestrator.contract.tracks import audio_track, subtitle_track
+from orchestrator.contract.tracks import audio_track, made_by_us, subtitle_track
 
 
 def load(settings: Mapping[str, Any]) -> str:
@@ -95,11 +96,13 @@ def describe(path: Path, mark: str, container: Any) -> ProbeResult:
                 sample_rate=codec.sample_rate if codec is not None else 0,
             )
         )
+    duration = container.duration / av.time_base if container.duration else None
     return ProbeResult(
         fingerprint=mark,
-        duration=container.duration / av.time_base if container.duration else None,
+        duration=duration if duration is not None and 0 < duration <= LONGEST_SECONDS else None,
         container=container.format.name,
         audio=tuple(audio),
         subtitles=tuple(subtitles),
         error=None if audio else no_audio_track(path).info,
+        ours=made_by_us(container.metadata, subtitles),
     )

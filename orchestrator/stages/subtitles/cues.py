@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .layout import AFTER_SENTENCE, Layout
-from .text import columns
-from .words import Word, join
+from orchestrator.stagekit.subtitle_formats import Cue
+from orchestrator.stagekit.subtitle_text import AFTER_SENTENCE, columns
+
+from .layout import BY_DASH, Layout
+from .words import Word, join, with_speakers
 
 LINGER = 0.2
 """Seconds that a cue may stay after its last word; more only to reach the minimum duration."""
@@ -36,33 +38,23 @@ class Rules:
     min_gap: float = 0.083
     max_cps: float = 20.0
     pause: float = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """Seconds, and one or more lines of text."""
-
-    start: float
-    end: float
-    lines: tuple[str, ...]
-
-    def shifted(self, seconds: float) -> Cue:
-        """The same cue later; no part of it lies before 0."""
-        return replace(self, start=max(0.0, self.start + seconds), end=self.end + seconds)
+    speaker_labels: str = BY_DASH
 
 
 def make_cues(words: Sequence[Word], rules: Rules) -> list[Cue]:
     """Every word in order, once. No two cues overlap."""
     if not words:
         return []
-    layout = Layout(words, rules.max_line_length, rules.max_lines, rules.pause)
+    words = with_speakers(words)
+    layout = Layout(
+        words, rules.max_line_length, rules.max_lines, rules.pause, rules.speaker_labels
+    )
     cues = []
     first = 0
     for last in _divide(layout, rules):
-        ends = layout.lines(first, last) or [last]
-        starts = [first, *ends[:-1]]
-        lines = tuple(join(words[a:b]) for a, b in zip(starts, ends, strict=True))
-        cues.append(Cue(words[first].start, words[last - 1].end, lines))
+        lines = layout.text(first, last) or (join(words[first:last]),)
+        speaker = words[first].speaker if layout.speakers(first, last) == 1 else None
+        cues.append(Cue(words[first].start, words[last - 1].end, lines, speaker))
         first = last
     return _timed(cues, rules)
 

@@ -1,4 +1,4 @@
-"""Write the transcript as subtitles, in media time.
+"""Write the transcript as subtitles in media time, and as cues in audio time for other stages.
 
 Files are UTF-8 without a byte order mark and with bare newlines: every current player reads that,
 while some tools take a mark for a part of the first line.
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from orchestrator.contract.atomic import read_json
+from orchestrator.contract.atomic import read_json, write_json
 from orchestrator.contract.exchange import StageOutcome, StageRequest
 from orchestrator.contract.report import Report
+from orchestrator.stagekit.subtitle_formats import cues_to_json, srt, vtt
 
 from .cues import Rules, make_cues
-from .formats import srt, vtt
 from .words import words_of
 
 
@@ -28,7 +28,9 @@ def run(request: StageRequest, model: None, report: Report) -> StageOutcome:
     offset = read_json(request.input("audio_info"))["offset"]
     rules = Rules(**{field.name: request.settings[field.name] for field in fields(Rules)})
     words = words_of(transcript["segments"], rules.max_line_length)
-    cues = [cue.shifted(offset) for cue in make_cues(words, rules)]
+    spoken = make_cues(words, rules)
+    write_json(request.output("cues"), cues_to_json(spoken, transcript["language"]))
+    cues = [cue.shifted(offset) for cue in spoken]
     note = (
         "Made by batch-subtitles from speech recognition"
         f" (model {transcript['model']}, language {transcript['language']})."

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .text import clean, columns, split_wide
+from orchestrator.stagekit.subtitle_text import columns
+
+from .text import clean, split_wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +16,14 @@ class Word:
     """``text`` without spaces around it; ``spaced`` says that a space stands before it.
 
     Times are in seconds. They never run backwards: a word begins no earlier than the one before.
+    ``speaker`` is None where nobody found out who speaks.
     """
 
     text: str
     start: float
     end: float
     spaced: bool = True
+    speaker: str | None = None
 
 
 def words_of(segments: Iterable[Mapping[str, Any]], width: int) -> list[Word]:
@@ -33,8 +37,20 @@ def words_of(segments: Iterable[Mapping[str, Any]], width: int) -> list[Word]:
         for index, one in enumerate(raw):
             text = clean(one["word"])
             spaced = text.startswith(" ") or index == 0
-            words.extend(_pieces(text.strip(), one["start"], one["end"], spaced, width))
+            speaker = one.get("speaker") or segment.get("speaker")
+            pieces = _pieces(text.strip(), one["start"], one["end"], spaced, width)
+            words.extend(replace(piece, speaker=speaker) for piece in pieces)
     return _forwards(words)
+
+
+def with_speakers(words: Sequence[Word]) -> list[Word]:
+    """The words with a speaker for each, where any has one: that of its neighbour."""
+    known = next((word.speaker for word in words if word.speaker), None)
+    filled = []
+    for word in words:
+        known = word.speaker or known
+        filled.append(replace(word, speaker=known))
+    return filled
 
 
 def _share_out(segment: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,9 +1,11 @@
-"""A transcript as text to read, and as data in media time."""
+"""A transcript as text to read, with speakers where they are known, and as data in media time."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 _SENTENCE_ENDS = ".!?…。！？｡।؟۔"
@@ -16,21 +18,54 @@ def plain(text: str) -> str:
     return " ".join(kept.split())
 
 
-def paragraphs(segments: Sequence[Mapping[str, Any]], pause: float, length: int) -> list[str]:
-    """Join segments; a silence of ``pause`` seconds, or ``length`` characters and the end of a
-    sentence, ends a paragraph."""
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What is said in one go by one speaker (None: not known), from ``start`` to ``end``."""
+
+    speaker: str | None
+    start: float
+    end: float
+    text: str
+
+
+def passages(segments: Iterable[Mapping[str, Any]]) -> list[Passage]:
+    """The segments, divided where another speaker begins in the middle of one."""
+    found: list[Passage] = []
+    for segment in segments:
+        speaker = segment.get("speaker")
+        words = segment.get("words") or ()
+        voices = {word.get("speaker") or speaker for word in words}
+        if len(voices) < 2:
+            speaker = next(iter(voices), speaker)
+            found.append(Passage(speaker, segment["start"], segment["end"], segment["text"]))
+            continue
+        for voice, run in groupby(words, key=lambda word: word.get("speaker") or speaker):
+            said = list(run)
+            text = "".join(word["word"] for word in said)
+            found.append(Passage(voice, said[0]["start"], said[-1]["end"], text))
+    return found
+
+
+def paragraphs(segments: Iterable[Mapping[str, Any]], pause: float, length: int) -> list[str]:
+    """Join segments; a silence of ``pause`` seconds, another speaker, or ``length`` characters and
+    the end of a sentence, ends a paragraph. One that another speaker begins names him."""
     found: list[str] = []
     last_end = float("-inf")
-    for segment in segments:
-        text = plain(segment["text"])
+    last_speaker = None
+    for passage in passages(segments):
+        text = plain(passage.text)
         if not text:
             continue
         full = bool(found) and len(found[-1]) >= length and _ends_sentence(found[-1])
-        if not found or full or segment["start"] - last_end >= pause:
+        other = passage.speaker is not None and passage.speaker != last_speaker
+        if other:
+            found.append(f"{plain(str(passage.speaker))}: {text}")
+            last_speaker = passage.speaker
+        elif not found or full or passage.start - last_end >= pause:
             found.append(text)
         else:
             found[-1] += _glue(found[-1], text) + text
-        last_end = segment["end"]
+        last_end = passage.end
     return found
 
 
@@ -46,7 +81,10 @@ def _glue(left: str, right: str) -> str:
 
 
 def in_media_time(transcript: Mapping[str, Any], offset: float) -> dict[str, Any]:
-    """The transcript with all times later by ``offset`` seconds, which it states as well."""
+    """The transcript with all times later by ``offset`` seconds, which it states as well.
+
+    What later stages added to it, speakers for one, stays as it is.
+    """
     return {
         **transcript,
         "offset": offset,

@@ -15,7 +15,7 @@ import pytest
 from orchestrator.catalogue import EnvironmentSpec
 from orchestrator.contract.errors import ErrorClass, Failure
 from orchestrator.provision import environments, pythons, uv
-from orchestrator.provision.build import BuildOptions, check_health, interpreter, recipe
+from orchestrator.provision.build import BuildOptions, check_health, interpreter
 from orchestrator.provision.environments import (
     discard,
     ensure_environment,
@@ -66,11 +66,27 @@ def test_the_key_follows_what_is_installed(spec: EnvironmentSpec) -> None:
     assert key(spec) != before
 
 
-def test_the_recipe_without_optional_files(spec: EnvironmentSpec) -> None:
-    (spec.folder / "constraints.txt").unlink()
-    files = recipe(spec, profile="default", variant="cuda")
-    assert files.constraints is None
-    assert [file.name for file in files.files()] == ["requirements.in", "requirements-cuda.in"]
+def test_a_profile_with_its_own_torch_leaves_the_backend_out_of_the_key(
+    spec: EnvironmentSpec,
+) -> None:
+    torch = replace(spec, torch=True)
+    overrides = spec.folder / "profiles" / "offline" / "overrides.txt"
+    overrides.parent.mkdir(parents=True)
+    overrides.write_text("torch==2\n")
+    keys = {key(torch, profile="offline", torch_backend=one) for one in ("auto", "cpu")}
+    assert len(keys) == 1
+
+
+def test_two_environments_made_from_the_same_are_one(
+    spec: EnvironmentSpec, tmp_path: Path, uv_with: UvWith
+) -> None:
+    uv_with()
+    other = replace(spec, name="other")
+    built = ensure_environment(spec, tmp_path, OPTIONS)
+    found = ensure_environment(other, tmp_path, OPTIONS)
+    assert (found.name, found.path) == ("other", built.path)
+    assert len(uv_calls()) == 2
+    assert ensure_environment(replace(other, imports=("json",)), tmp_path, OPTIONS) != found
 
 
 def test_built_once_then_found_without_starting_anything(
@@ -92,6 +108,7 @@ def test_built_once_then_found_without_starting_anything(
     assert "-c " in install
     record = json.loads((built.path / "ready.json").read_text())
     assert record["installer"] == "uv"
+    assert record["direct"] == {}
     monkeypatch.setattr("orchestrator.provision.build.build", None)
     assert ensure_environment(spec, tmp_path, replace(OPTIONS, variant="cuda")) == built
 
@@ -103,7 +120,7 @@ def test_built_once_then_found_without_starting_anything(
         (BuildOptions(torch_backend="cu128"), "--torch-backend cu128", "--offline"),
         (BuildOptions(torch_backend="none"), "-r ", "--torch-backend"),
         (BuildOptions(allow_downloads=False), "--offline", "nothing"),
-        (BuildOptions(profile="here"), "profiles/here/overrides.txt", "nothing"),
+        (BuildOptions(profile="here"), "profiles/here/overrides.txt", "--torch-backend"),
     ],
 )
 def test_what_uv_is_asked_for(
@@ -121,6 +138,22 @@ def test_what_uv_is_asked_for(
     ensure_environment(replace(spec, torch=True), tmp_path, options)
     assert wanted in uv_calls()[1]
     assert unwanted not in uv_calls()[1]
+
+
+def test_a_profile_removes_installed_files(
+    spec: EnvironmentSpec, tmp_path: Path, uv_with: UvWith
+) -> None:
+    uv_with("installs_a_library")
+    profile = spec.folder / "profiles" / "here" / "profile.json"
+    profile.parent.mkdir(parents=True)
+    profile.write_text('{"remove": ["thing/lib/*.so", "thing"]}')
+    kept = ensure_environment(spec, tmp_path, OPTIONS)
+    environment = ensure_environment(spec, tmp_path, replace(OPTIONS, profile="here"))
+    assert kept.path != environment.path
+    for path, libraries in ((kept.path, 1), (environment.path, 0)):
+        (packages,) = path.glob("lib/python*/site-packages")
+        assert len(list(packages.glob("thing/lib/*.so"))) == libraries
+        assert (packages / "thing" / "__init__.py").is_file()
 
 
 def test_a_leftover_is_removed_and_built_again(

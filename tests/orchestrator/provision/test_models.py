@@ -18,15 +18,15 @@ import pytest
 from orchestrator.catalogue import EnvironmentSpec
 from orchestrator.contract.errors import ErrorClass, Failure, fail
 from orchestrator.provision import fetch, hub_child, models, uv
+from orchestrator.provision.choose import choose_model, local_models, smaller_ones
+from orchestrator.provision.hubtoken import read_token
 from orchestrator.provision.localmodel import folder_key
 from orchestrator.provision.models import (
     Model,
     Store,
-    choose_model,
     discard,
     ensure_model,
     find_ready_model,
-    local_models,
 )
 from orchestrator.provision.modelspec import FileSpec, HubSource, ModelSpec, WheelSource
 
@@ -49,6 +49,7 @@ MINE = ModelSpec(
     "MIT",
     (WHEELS,),
     MappingProxyType({"model.bin": of(FIRST + SECOND), "config.json": of(CONFIG)}),
+    kind="whisper",
 )
 SMALL = replace(
     MINE,
@@ -262,6 +263,22 @@ class TestDefaults:
         with pytest.raises(Failure, match="could not be fetched"):
             choose_model(store, "mine", was_default=False)
 
+    def test_a_model_of_another_kind_does_not_stand_in(self, store: Store, uv_with: UvWith) -> None:
+        ensure_model(store, "small.en")
+        uv_with("no_network")
+        for kind in ("speakers", ""):
+            other = replace(store, specs={**store.specs, "mine": replace(MINE, kind=kind)})
+            with pytest.raises(Failure, match="could not be fetched"):
+                choose_model(other, "mine", was_default=True, language="en")
+
+    def test_smaller_ones_of_the_kind(self, store: Store) -> None:
+        ensure_model(store, "small.en")
+        ensure_model(store, "mine")
+        assert [one.name for one in smaller_ones(store, "mine", "en")] == ["small.en"]
+        assert smaller_ones(store, "mine", "de") == []
+        assert smaller_ones(store, "small.en", "en") == []
+        assert smaller_ones(store, "/a/folder", "en") == []
+
     def test_the_largest_comes_first(self, store: Store) -> None:
         assert local_models(store) == []
         ensure_model(store, "small.en")
@@ -352,6 +369,75 @@ class TestHub:
         monkeypatch.setattr(models, "ensure_environment", lambda *_rest: environment)
         with pytest.raises(Failure, match=r"config\.json: gated"):
             ensure_model(replace(store, specs={"hubbed": self.spec()}, hub=hub), "hubbed")
+
+    def test_files_may_lie_in_folders(
+        self,
+        store: Store,
+        tmp_path: Path,
+        hub: EnvironmentSpec,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        cached = tmp_path / "cached.json"
+        cached.write_bytes(CONFIG)
+        answer = json.dumps({"parts/config.json": str(cached)})
+        environment = self.environment(tmp_path, f"Path(sys.argv[6]).write_text({answer!r})")
+        monkeypatch.setattr(models, "ensure_environment", lambda *_rest: environment)
+        spec = replace(self.spec(), files={"parts/config.json": of(CONFIG)})
+        model = ensure_model(replace(store, specs={"hubbed": spec}, hub=hub), "hubbed")
+        assert (model.path / "parts" / "config.json").read_bytes() == CONFIG
+
+    def test_what_is_gated_says_where_to_accept_the_terms(
+        self,
+        store: Store,
+        tmp_path: Path,
+        hub: EnvironmentSpec,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        environment = self.environment(tmp_path, "sys.exit('config.json: GatedRepoError: 401')")
+        monkeypatch.setattr(models, "ensure_environment", lambda *_rest: environment)
+        spec = replace(self.spec(), gated=True, page="https://example.org/me/mine")
+        with pytest.raises(Failure) as caught:
+            ensure_model(replace(store, specs={"hubbed": spec}, hub=hub), "hubbed")
+        assert "Accept its terms at https://example.org/me/mine" in caught.value.info.hint
+        assert "HF_TOKEN" in caught.value.info.hint
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="file modes are POSIX's")
+    def test_the_token_travels_by_the_environment_alone(
+        self,
+        store: Store,
+        tmp_path: Path,
+        hub: EnvironmentSpec,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        environment = self.environment(
+            tmp_path, "import os\nsys.exit(f'{os.environ.get(\"HF_TOKEN\")} {sys.argv}')"
+        )
+        monkeypatch.setattr(models, "ensure_environment", lambda *_rest: environment)
+        token = tmp_path / "token"
+        token.write_text("hf_secret\n")
+        token.chmod(0o600)
+        asking = replace(store, specs={"hubbed": self.spec()}, hub=hub, token_file=token)
+        told: list[str] = []
+        with pytest.raises(Failure) as caught:
+            ensure_model(asking, "hubbed", report=told.append)
+        assert "*** [" in caught.value.info.message  # it arrived, and is not shown
+        assert "hf_secret" not in caught.value.info.message + "".join(told)
+        token.chmod(0o640)
+        with pytest.raises(Failure) as caught:
+            ensure_model(asking, "hubbed")
+        assert "chmod 600" in caught.value.info.hint
+        assert caught.value.info.code == "hub_token_exposed"
+
+    @pytest.mark.parametrize("content", [b"", b"two words", b"\xff"])
+    def test_what_is_no_token(self, tmp_path: Path, content: bytes) -> None:
+        token = tmp_path / "token"
+        token.write_bytes(content)
+        token.chmod(0o600)
+        with pytest.raises(Failure) as caught:
+            read_token(token)
+        assert caught.value.info.code == "hub_token_unreadable"
+        with pytest.raises(Failure, match="hub_token_file"):
+            read_token(tmp_path / "none")
 
     def test_without_its_environment_the_hub_is_left_out(
         self, store: Store, hub: EnvironmentSpec, monkeypatch: pytest.MonkeyPatch

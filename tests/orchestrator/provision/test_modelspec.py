@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.contract.errors import Failure
-from orchestrator.provision.modelspec import HubSource, WheelSource, content_key, load_models
+from orchestrator.provision.modelspec import (
+    HubSource,
+    Needs,
+    WheelSource,
+    content_key,
+    load_models,
+)
+from orchestrator.provision.needs import needs_of, needs_of_folder, with_batch
 
 SHA = "a" * 64
 ONE = f"""
@@ -26,6 +34,9 @@ def test_the_shipped_models() -> None:
     assert {"tiny.en", "base", "small", "medium", "large-v3", "large-v3-turbo"} <= models.keys()
     for spec in models.values():
         assert spec.licence
+        assert spec.page or not spec.gated
+    for spec in (spec for spec in models.values() if spec.kind == "whisper"):
+        assert {"int8", "float16"} <= spec.needs.keys()
         assert {"model.bin", "config.json", "tokenizer.json"} <= spec.files.keys()
         assert spec.files["model.bin"].size > 70_000_000
         assert isinstance(spec.sources[-1], HubSource)
@@ -35,6 +46,25 @@ def test_the_shipped_models() -> None:
     assert not models["tiny.en"].speaks(None)
     assert models["base"].speaks(None)
     assert len({spec.key for spec in models.values()}) == len(models)
+
+
+def test_memory_by_number_format() -> None:
+    needs = load_models()["base"].needs
+    assert needs["int8"] == Needs(ram_mb=460, batch_ram_mb=70)
+    base = load_models()["base"]
+    assert needs_of(base, "int8") == needs["int8"]
+    assert with_batch(needs["int8"], 8) == (950, 0)
+    assert with_batch(needs["float16"], 4) == (900, 900 + 3 * 80)
+
+
+def test_memory_that_is_not_declared_is_estimated(tmp_path: Path) -> None:
+    base = load_models()["base"]
+    estimate = needs_of(base, "bfloat16")
+    assert 460 < estimate.ram_mb == estimate.vram_mb < 600
+    anything = replace(base, needs={"any": Needs(ram_mb=7)})
+    assert needs_of(anything, None).ram_mb == needs_of(anything, "int8").ram_mb == 7
+    (tmp_path / "model.bin").write_bytes(bytes(10 << 20))
+    assert needs_of_folder(tmp_path) == Needs(ram_mb=312, vram_mb=312)
 
 
 def test_sources_say_what_they_are() -> None:
@@ -66,8 +96,12 @@ def test_a_name_stands_for_one_model(tmp_path: Path) -> None:
         (ONE.replace("licence", "license"), "licence"),
         (ONE.replace(SHA, "abc"), "sha256 'abc'"),
         (ONE.replace("b" * 40, "main"), "full commit"),
-        (ONE.replace("model.bin", "../model.bin"), "plain file names"),
+        (ONE.replace("model.bin", "../model.bin"), "files must be names"),
         (ONE.replace("hub: me/mine", "wheel: [a>=1]"), "pinned"),
+        (ONE.replace("licence: MIT", "licence: MIT\n    gated: true"), "add the page"),
+        (ONE.replace("licence: MIT", "licence: MIT\n    kinds: a"), "did you mean 'kind'"),
+        (ONE.replace("licence: MIT", "licence: MIT\n    needs: {int8: {ram_mb: -1}}"), "MiB"),
+        (ONE.replace("licence: MIT", "licence: MIT\n    needs: {int8: {ram: 1}}"), "ram"),
         (ONE.replace("hub: me/mine", 'wheel: ["--index-url=x"]'), "pinned"),
         (
             ONE.replace(

@@ -11,11 +11,11 @@ import pytest
 from orchestrator.catalogue import Catalogue, load_catalogue
 from orchestrator.hardware import detect
 from orchestrator.preflight.check import Check
-from orchestrator.preflight.context import Context, Inference, ModelWish
+from orchestrator.preflight.context import Context, Loading, ModelWish
 from orchestrator.preflight.provisioning import (
     check_environment,
+    check_loading,
     check_model,
-    check_recognition,
 )
 from orchestrator.provision.build import BuildOptions
 from orchestrator.provision.environments import ensure_environment, find_ready
@@ -54,7 +54,7 @@ def context(work_dir: Path, catalogue: Catalogue) -> Context:
         options=BuildOptions(),
         store=store,
         models=(wish,),
-        inference=Inference(catalogue.stages["asr"].folder, asr, wish, "cpu", settings),
+        loadings=(Loading("asr", catalogue.stages["asr"].folder, asr, (wish,), "cpu", settings),),
         count_media=lambda _folder: 0,
         build=True,
     )
@@ -85,7 +85,7 @@ def recognition(context: Context) -> Check:
     for spec in context.environments:
         assert check_environment(context, spec).ok is True
     assert check_model(context, context.models[0]).ok is True
-    return check_recognition(context)
+    return check_loading(context, context.loadings[0])
 
 
 def test_real_speech_is_recognised(context: Context) -> None:

@@ -21,7 +21,16 @@ def main(fault: str, arguments: list[str]) -> int:
         return 1
     if fault == "hangs_while_installing":
         time.sleep(600)
+    if fault == "installs_a_library":
+        install_library(Path(arguments[arguments.index("--python") + 1]))
     return 0
+
+
+def install_library(python: Path) -> None:
+    package = python.parents[1] / "lib" / "python3" / "site-packages" / "thing"
+    (package / "lib").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "lib" / "thing.so").touch()
 
 
 def make_venv(fault: str, folder: Path) -> int:

@@ -1,0 +1,33 @@
+"""Whether a Whisper model translates at all, and what."""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator.contract.errors import ErrorClass, Failure, fail
+from orchestrator.contract.languages import whisper_code
+
+_CANNOT = re.compile(r"turbo|distil", re.IGNORECASE)
+"""Models that were trained again to recognise, and that answer in the language they hear."""
+
+
+def check(source: str, target: str, model: str, multilingual: bool) -> str:
+    """Whisper's code of the source language. Raises: Failure ``translation_no_model``."""
+    code = whisper_code(source)
+    if target != "en":
+        raise _no_model(f"Whisper translates into English only, not into {target}.")
+    if code is None:
+        raise _no_model(f"Whisper does not know the language {source}.")
+    if not multilingual or _CANNOT.search(model):
+        raise _no_model(f"The Whisper model {model} recognises speech but does not translate it.")
+    return code
+
+
+def _no_model(message: str) -> Failure:
+    return fail(
+        "translation_no_model",
+        message,
+        "Choose another engine for translation, or for English one of the models base, small, "
+        "medium, large-v2 and large-v3: stages.translation_whisper.model.",
+        error_class=ErrorClass.ENVIRONMENT,
+    )
