@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings file to check")
     parser.add_argument("--input-dir", type=Path, metavar="FOLDER", help="folder of media")
+    parser.add_argument("--workflow", metavar="NAME", help="check what this workflow needs")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     parser.add_argument(
         "--build", action="store_true", help="build and fetch what is missing, mend what is broken"
@@ -81,7 +82,10 @@ def _all(options: argparse.Namespace) -> Iterator[Check]:
 
     sample = Path(__file__).resolve().parent / "samples" / "lighthouse.flac"
     try:
-        given = {"input_dir": str(options.input_dir.absolute()) if options.input_dir else None}
+        given = {
+            "input_dir": str(options.input_dir.absolute()) if options.input_dir else None,
+            "workflow": options.workflow,
+        }
         loaded = load_settings(cli=given, environ=os.environ, config_path=options.config)
         hardware = detect()
         values = resolved(loaded.settings, hardware, loaded.catalogue)

@@ -288,6 +288,19 @@ class GpuUse:
         return 100 * self.used_bytes / self.total_bytes if self.total_bytes else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class GpuMemory:
+    """Memory of a device in bytes; ``by_process`` is what each process id has of it.
+
+    Where the driver does not tell processes apart (Windows, another pid namespace), that is empty,
+    or holds ids that mean nothing here.
+    """
+
+    free_bytes: int
+    total_bytes: int
+    by_process: Mapping[int, int]
+
+
 class GpuMeter:
     """Reads a CUDA device's load, many times: 72 ms for the first reading, then 0.1 ms."""
 
@@ -309,6 +322,26 @@ class GpuMeter:
         except self._nvml.NVMLError:  # the device fell off the bus, or cannot say
             return None
         return GpuUse(int(memory.used), int(memory.total), float(load))
+
+    def memory(self, index: int = 0) -> GpuMemory | None:
+        """Who has how much of the memory of that GPU; None where there is none."""
+        if self._handles is None:
+            self._handles = self._open()
+        if not 0 <= index < len(self._handles):
+            return None
+        handle = self._handles[index]
+        try:
+            memory = self._nvml.nvmlDeviceGetMemoryInfo(handle)
+        except self._nvml.NVMLError:
+            return None
+        return GpuMemory(int(memory.free), int(memory.total), self._by_process(handle))
+
+    def _by_process(self, handle: Any) -> dict[int, int]:
+        try:
+            processes = self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        except self._nvml.NVMLError:
+            return {}
+        return {int(one.pid): int(one.usedGpuMemory) for one in processes if one.usedGpuMemory}
 
     def close(self) -> None:
         if self._nvml is not None:

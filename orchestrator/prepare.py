@@ -14,15 +14,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from orchestrator.catalogue import StageSpec
-from orchestrator.catalogue.model import MEDIA
-from orchestrator.contract.atomic import temporary_name
+from orchestrator.catalogue import StageInstance, StageSpec
+from orchestrator.catalogue.model import AUTO
+from orchestrator.contract.atomic import make_folder, temporary_name
 from orchestrator.contract.exchange import Clip, ModelRef
 from orchestrator.contract.job import (
     JOB_VERSION,
     Job,
     JobEnvironment,
-    JobInput,
     JobOutput,
     JobStage,
     Publication,
@@ -33,10 +32,11 @@ from orchestrator.contract.paths import JobFolder, WorkFolder
 from orchestrator.contract.records import to_json
 from orchestrator.hardware import Hardware
 from orchestrator.job.plan import requested_settings
-from orchestrator.settings import ResolvedSettings, stage_settings
+from orchestrator.settings import TARGETS, ResolvedSettings, stage_settings
 
 ALWAYS_PUBLISHED = frozenset({"txt", "json"})
-"""Extensions that a workflow publishes whatever ``formats`` says: they are all it is run for."""
+"""Extensions that a workflow publishes whatever ``formats`` says: they are all it is run for. So is
+an output with a suffix, such as a film with its subtitles inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Recipe:
     """All of a job that does not depend on the file; the same for every job of a run.
 
     ``settings_key`` changes when any result would: it is what "done with these settings" means.
+    ``targets`` are the languages that outputs are translated into (ISO 639-1).
     """
 
     workflow: str
@@ -57,31 +58,58 @@ class Recipe:
     choices: tuple[Mapping[str, Any], ...]
     hardware: Mapping[str, Any]
     versions: Mapping[str, str]
+    targets: tuple[str, ...] = ()
+    allow_cpu_fallback: bool = False
+
+    @property
+    def published(self) -> tuple[JobOutput, ...]:
+        """The outputs that are published, in the order of the stages."""
+        return tuple(
+            output
+            for stage in self.stages
+            for output in stage.outputs
+            if output.publish in self.extensions
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StageModels:
+    """What a stage's model setting stands for on this machine, and the memory that takes.
+
+    ``smaller`` may take the place of the first where memory does not suffice, the largest first.
+    Memory is in MiB, for the number format and batch size of the settings.
+    """
+
+    models: tuple[ModelRef, ...] = ()
+    smaller: tuple[ModelRef, ...] = ()
+    ram_mb: int = 0
+    vram_mb: int = 0
 
 
 def make_recipe(
     settings: ResolvedSettings,
-    specs: Sequence[StageSpec],
+    instances: Sequence[StageInstance],
     environments: Mapping[str, JobEnvironment],
-    models: Mapping[str, Sequence[ModelRef]],
+    models: Mapping[str, StageModels],
     hardware: Hardware,
 ) -> Recipe:
-    """Resolve stages into what a job needs. ``models`` by stage name."""
+    """Resolve stages into what a job needs. ``models`` by the names of the stages."""
     language = settings.settings.language
-    makers: dict[str, JobInput] = {MEDIA: JobInput(MEDIA)}
-    made: list[JobStage] = []
-    for spec in specs:
-        inputs = tuple(makers[name] for name in spec.inputs)
-        environment = environments[spec.environment]
-        made.append(_job_stage(spec, settings, environment, inputs, models.get(spec.name, ())))
-        makers.update({name: JobInput(name, spec.name, name) for name in spec.outputs})
-    stages = tuple(made)
+    stages = tuple(
+        _job_stage(
+            one,
+            settings,
+            environments[one.spec.environment],
+            models.get(one.spec.name, StageModels()),
+        )
+        for one in instances
+    )
     formats = {*settings.settings.formats, *ALWAYS_PUBLISHED}
-    extensions = tuple(
+    extensions = dict.fromkeys(
         output.publish
         for stage in stages
         for output in stage.outputs
-        if output.publish in formats and output.publish is not None
+        if output.publish is not None and (output.publish in formats or output.suffix)
     )
     key = digest(
         [
@@ -96,7 +124,7 @@ def make_recipe(
     return Recipe(
         workflow=settings.settings.workflow,
         stages=stages,
-        extensions=extensions,
+        extensions=tuple(extensions),
         keep=settings.settings.keep,
         threads=hardware.threads,
         device=settings.device,
@@ -105,40 +133,71 @@ def make_recipe(
         choices=tuple(to_json(choice) for choice in settings.choices),
         hardware=hardware.to_json(),
         versions={"batch-subtitles": own_version()},
+        targets=tuple(
+            dict.fromkeys(
+                one.value for one in instances if one.value and one.spec.for_each == TARGETS
+            )
+        ),
+        allow_cpu_fallback=settings.settings.allow_cpu_fallback,
     )
 
 
 def _job_stage(
-    spec: StageSpec,
+    one: StageInstance,
     settings: ResolvedSettings,
     environment: JobEnvironment,
-    inputs: Sequence[JobInput],
-    models: Sequence[ModelRef],
+    models: StageModels,
 ) -> JobStage:
+    spec = one.spec
     values = stage_settings(spec, settings)
-    requested = dict(values.in_key)
+    requested, tuning = dict(values.in_key), dict(values.other)
+    for name in (requested, tuning):
+        name.update({key: value for key, value in one.overrides.items() if key in name})
     if spec.model_setting is not None:
         requested.pop(spec.model_setting, None)  # the model's content is in the key instead
+    if spec.for_each is not None:  # one more value must not make the others again
+        tuning[spec.for_each] = requested.pop(spec.for_each, tuning.get(spec.for_each))
     return JobStage(
-        name=spec.name,
+        name=one.name,
         version=spec.version,
         title=spec.title,
         folder=str(spec.folder),
         environment=environment,
-        inputs=tuple(inputs),
+        inputs=one.inputs,
         outputs=tuple(
-            JobOutput(output.name, output.file, output.large, output.publish)
+            JobOutput(
+                name=output.name,
+                file=output.file,
+                large=output.large,
+                publish=output.publish,
+                language=one.value if spec.for_each == TARGETS else None,
+                suffix=output.suffix,
+                optional=output.optional,
+            )
             for output in spec.outputs.values()
         ),
         requested=requested,
-        tuning=values.other,
-        resources=to_json(spec.resources),
+        tuning=tuning,
+        resources={
+            "cpu_threads": spec.resources.cpu_threads,
+            "ram_mb": spec.resources.ram_mb + models.ram_mb,
+            "vram_mb": 0 if settings.gpu is None else spec.resources.vram_mb + models.vram_mb,
+        },
         stall_seconds=spec.limits.stall_seconds,
         grace_seconds=spec.limits.grace_seconds,
-        models=tuple(models),
+        models=models.models,
         uses=spec.uses,
         load=tuple(name for name, setting in spec.settings.items() if setting.load),
+        compute_types=_compute_types(spec),
+        fallback_models=models.smaller,
     )
+
+
+def _compute_types(spec: StageSpec) -> tuple[str, ...]:
+    """The number formats that the stage can be told to use."""
+    setting = spec.settings.get("compute_type")
+    choices = setting.choices if setting else ()
+    return tuple(str(choice) for choice in choices if choice != AUTO)
 
 
 def current_user() -> str:
@@ -207,6 +266,7 @@ class JobMaker:
             choices=recipe.choices,
             hardware=recipe.hardware,
             versions=recipe.versions,
+            allow_cpu_fallback=recipe.allow_cpu_fallback,
         )
         folder.spec.write_bytes(json.dumps(to_json(job)).encode("ascii"))
         return folder, job
@@ -214,7 +274,7 @@ class JobMaker:
     def _new_folder(self, date: str) -> tuple[JobFolder, str]:
         day = self._work.day(date, self._user)
         if day not in self._last:
-            day.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(day, mode=0o700)
             self._last[day] = last_number(day, date)
         number = self._last[day]
         while True:

@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.catalogue import Catalogue, StageSpec, order
-from orchestrator.contract.errors import fail
-from orchestrator.contract.exchange import ModelRef
+from orchestrator.catalogue import Catalogue, StageInstance, with_needs
 from orchestrator.contract.job import JobEnvironment
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.hardware import Hardware
@@ -19,9 +17,15 @@ from orchestrator.provision.environments import (
     Environment,
     ensure_environment,
 )
-from orchestrator.provision.models import Model, Store, choose_model
-from orchestrator.provision.progress import show_bytes
-from orchestrator.settings import Choice, ResolvedSettings, Settings
+from orchestrator.provision.models import Model, Store
+from orchestrator.provision.modelspec import load_models
+from orchestrator.settings import ResolvedSettings, Settings, planned_stages
+from orchestrator.stagemodels import (
+    check_languages,
+    check_named_models,
+    choose_models,
+    stage_models,
+)
 
 PROBE_STAGE = "probe"
 HUB_ENVIRONMENT = "hub"
@@ -36,7 +40,7 @@ class Ready:
     probe_python: Path
     probe_stage: Path
     environments: Mapping[str, Environment]
-    models: Mapping[str, Model]
+    models: Mapping[str, tuple[Model, ...]]
 
 
 def say(text: str) -> None:
@@ -59,29 +63,28 @@ def make_ready(
     Raises:
         Failure: what could not be built or fetched, with the way out (class environment).
     """
-    specs = selected_stages(settings.settings, catalogue, only)
+    instances = selected_stages(settings.settings, catalogue, only)
+    check_named_models(settings, instances, catalogue)
+    specs = list(dict.fromkeys(one.spec.name for one in instances))
+    probe = catalogue.stages[PROBE_STAGE]
     options = build_options(settings)
-    environments: dict[str, Environment] = {}
-    for spec in (*specs, catalogue.stages[PROBE_STAGE]):
-        if spec.environment not in environments:
-            environments[spec.environment] = ensure_environment(
-                catalogue.environments[spec.environment], work.root, options, report
-            )
-    settings, models = _models(settings, specs, model_store(settings, catalogue, work), report)
+    environments = {
+        name: ensure_environment(catalogue.environments[name], work.root, options, report)
+        for name in needed_environments(instances, catalogue)
+    }
+    store = model_store(settings, catalogue, work)
+    settings, models = choose_models(settings.used_by(specs), instances, store, report)
+    check_languages(instances, models)
     recipe = make_recipe(
         settings,
-        specs,
+        instances,
         {
-            name: JobEnvironment(name, environment.key, str(environment.python))
+            name: JobEnvironment(name, environment.key, str(environment.python), environment.direct)
             for name, environment in environments.items()
         },
-        {
-            stage: (ModelRef(model.name, str(model.path), model.key, model.languages),)
-            for stage, model in models.items()
-        },
+        {name: stage_models(settings, name, chosen, store) for name, chosen in models.items()},
         hardware,
     )
-    probe = catalogue.stages[PROBE_STAGE]
     return Ready(
         recipe,
         settings,
@@ -94,28 +97,19 @@ def make_ready(
 
 def selected_stages(
     settings: Settings, catalogue: Catalogue, only: Sequence[str] = ()
-) -> tuple[StageSpec, ...]:
+) -> tuple[StageInstance, ...]:
     """The workflow's stages in their order, or of these the ones in ``only`` and what they need.
 
     Raises:
         Failure: ``unknown_stage``, or what is wrong with the workflow.
     """
-    stages = order(settings.workflows[settings.workflow], catalogue)
-    names = [stage.name for stage in stages]
-    for name in only:
-        if name not in names:
-            raise fail(
-                "unknown_stage",
-                f"the workflow {settings.workflow} has no stage {name!r}",
-                f"Its stages are: {', '.join(names)}.",
-            )
-    wanted = set(only or names)
-    needed: set[str] = set()
-    for stage in reversed(stages):
-        if stage.name in wanted or needed.intersection(stage.outputs):
-            wanted.add(stage.name)
-            needed.update(stage.inputs)
-    return tuple(stage for stage in stages if stage.name in wanted)
+    return with_needs(planned_stages(settings, catalogue), only)
+
+
+def needed_environments(instances: Sequence[StageInstance], catalogue: Catalogue) -> list[str]:
+    """The environments of these stages and of the probe, each once."""
+    probe = catalogue.stages[PROBE_STAGE]
+    return list(dict.fromkeys([*(one.spec.environment for one in instances), probe.environment]))
 
 
 def build_options(settings: ResolvedSettings) -> BuildOptions:
@@ -131,37 +125,9 @@ def build_options(settings: ResolvedSettings) -> BuildOptions:
 def model_store(settings: ResolvedSettings, catalogue: Catalogue, work: WorkFolder) -> Store:
     return Store(
         work.root,
+        load_models(settings.settings.stage_paths),
         hub=catalogue.environments.get(HUB_ENVIRONMENT),
         build=build_options(settings),
         allow_downloads=settings.settings.allow_downloads,
+        token_file=settings.settings.hub_token_file,
     )
-
-
-def _models(
-    settings: ResolvedSettings,
-    specs: Sequence[StageSpec],
-    store: Store,
-    report: Callable[[str], None],
-) -> tuple[ResolvedSettings, dict[str, Model]]:
-    """The model of each stage that has one; a default out of reach is replaced, loudly."""
-    models: dict[str, Model] = {}
-    for spec in specs:
-        if spec.model_setting is None:
-            continue
-        requested = str(settings.stages[spec.name][spec.model_setting])
-        key = f"stages.{spec.name}.{spec.model_setting}"
-        was_default = any(choice.key == key and choice.was_default for choice in settings.choices)
-        with show_bytes(f"model {requested}") as progress:
-            model = choose_model(
-                store,
-                requested,
-                was_default=was_default,
-                language=settings.settings.language,
-                progress=progress,
-                report=report,
-            )
-        models[spec.name] = model
-        if model.name != requested and was_default:
-            reason = f"{requested} could not be fetched; this is the largest model here"
-            settings = settings.with_choice(Choice(key, model.name, reason, was_default=True))
-    return settings, models

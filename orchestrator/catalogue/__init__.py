@@ -10,7 +10,7 @@ from orchestrator.catalogue.model import (
     SettingSpec,
     StageSpec,
 )
-from orchestrator.catalogue.order import order
+from orchestrator.catalogue.order import StageInstance, choose_stage, order, with_needs
 
 __all__ = [
     "Catalogue",
@@ -19,7 +19,10 @@ __all__ = [
     "OutputSpec",
     "Resources",
     "SettingSpec",
+    "StageInstance",
     "StageSpec",
+    "choose_stage",
     "load_catalogue",
     "order",
+    "with_needs",
 ]

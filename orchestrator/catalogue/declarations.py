@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.catalogue.model import (
     AUTO,
+    COLLECTS,
     MEDIA,
     EnvironmentSpec,
     Limits,
@@ -32,6 +33,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "list[str]": (list,),
 }
+_ARTEFACT = re.compile(r"[a-z][a-z0-9_]*(\.\*)?")
 _FACTS = ("language", "clip")
 _ONE_BOUND = r"(==|!=|<=|>=|<|>|~=)\d+(\.\d+)*(\.\*)?"
 _PYTHON = re.compile(rf"{_ONE_BOUND}(\s*,\s*{_ONE_BOUND})*")
@@ -49,11 +51,11 @@ def read_stage(folder: Path, problems: Problems) -> StageSpec | None:
     resources = reader.inner("resources")
     limits = reader.inner("limits")
     stage = StageSpec(
-        name=reader.name("name"),
+        name=reader.folder_name("name"),
         version=reader.whole("version", minimum=1),
         title=reader.text("title", folder.name),
         folder=folder,
-        environment=reader.name("environment"),
+        environment=reader.folder_name("environment"),
         inputs=reader.names("inputs"),
         outputs=MappingProxyType(reader.each("outputs", _output, required=True)),
         settings=MappingProxyType(settings),
@@ -68,6 +70,11 @@ def read_stage(folder: Path, problems: Problems) -> StageSpec | None:
             stall_seconds=_seconds(limits, "stall_seconds", Limits().stall_seconds),
             grace_seconds=_seconds(limits, "grace_seconds", Limits().grace_seconds),
         ),
+        optional_inputs=reader.names("optional_inputs", required=False),
+        role=reader.folder_name("role", folder.name),
+        engine=reader.folder_name("engine", "") or None,
+        for_each=reader.name_if_any("for_each"),
+        needs_model=reader.flag("needs_model", False),
     )
     resources.done()
     limits.done()
@@ -89,11 +96,47 @@ def _check_stage(stage: StageSpec, reader: Reader) -> None:
     for fact in stage.uses:
         if fact not in _FACTS:
             reader.problem("uses", unknown(fact, _FACTS, "fact of a job"))
+    if stage.role not in (stage.name, stage.folder.name) and stage.engine is None:
+        reader.problem("engine", f"is missing: add what sets it apart from other {stage.role!r}")
+    _check_inputs(stage, reader)
     model = stage.model_setting
     if model is not None and model not in stage.settings:
         reader.problem("model_setting", unknown(model, stage.settings, "setting"))
-    elif model is not None and stage.settings[model].type != "str":
-        reader.problem("model_setting", f"the setting {model!r} must be of type str")
+    elif model is not None and stage.settings[model].type not in ("str", "list[str]"):
+        reader.problem("model_setting", f"the setting {model!r} must be of type str or list[str]")
+    if stage.needs_model and model is None:
+        reader.problem("needs_model", "is only for a stage with a model_setting")
+    if stage.for_each is not None:
+        _check_for_each(stage, stage.for_each, reader)
+
+
+def _check_inputs(stage: StageSpec, reader: Reader) -> None:
+    for key, names in (("inputs", stage.inputs), ("optional_inputs", stage.optional_inputs)):
+        for name in names:
+            if not _ARTEFACT.fullmatch(name):
+                reader.problem(key, f"must be names of artefacts, or like srt.*, got {name!r}")
+            elif name.endswith(COLLECTS) and name.removesuffix(COLLECTS) in stage.outputs:
+                reader.problem(key, f"{name!r} would collect the stage's own output")
+    for name in stage.optional_inputs:
+        if name in stage.inputs:
+            reader.problem("optional_inputs", f"{name!r} is among the inputs already")
+
+
+def _check_for_each(stage: StageSpec, name: str, reader: Reader) -> None:
+    setting = stage.settings.get(name)
+    if setting is None:
+        reader.problem("for_each", unknown(name, stage.settings, "setting"))
+        return
+    if setting.type != "list[str]" or not name.endswith("s"):
+        reader.problem("for_each", "must be a setting of type list[str] whose name ends with s")
+        return
+    one = stage.settings.get(name.removesuffix("s"))
+    if one is None or one.type != "str" or one.default is not None:
+        reader.problem(
+            "for_each",
+            f"wants a setting {name.removesuffix('s')!r} of type str with the default null: each "
+            "instance finds its value there",
+        )
 
 
 def _output(name: str, reader: Reader) -> OutputSpec:
@@ -102,9 +145,11 @@ def _output(name: str, reader: Reader) -> OutputSpec:
         file=reader.file_name("file"),
         large=reader.flag("large", False),
         publish=reader.name_if_any("publish"),
+        suffix=reader.folder_name("suffix", ""),
+        optional=reader.flag("optional", False),
     )
-    if output.large and output.publish is not None:
-        reader.problem("large", "is not for an output that is published: it must stay at hand")
+    if output.suffix and output.publish is None:
+        reader.problem("suffix", "is only for an output that is published")
     return output
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -54,6 +54,7 @@ def load_catalogue(stage_paths: Sequence[Path], *, package: Path = PACKAGE) -> C
             if stage.environment not in environments:
                 message = unknown(stage.environment, environments, "environment")
                 problems.add(stage.folder / STAGE_FILE, "environment", message)
+    _check_engines(stages.values(), problems)
     if problems.lines:
         raise fail(
             "invalid_catalogue",
@@ -74,6 +75,16 @@ def _folders(parent: Path, *signs: str) -> Iterator[Path]:
         hidden = folder.name.startswith((".", "_"))
         if not hidden and any((folder / sign).is_file() for sign in signs):
             yield folder
+
+
+def _check_engines(stages: Iterable[StageSpec], problems: Problems) -> None:
+    """The settings choose among the stages of a role by engine, so each has its own."""
+    known: dict[tuple[str, str | None], StageSpec] = {}
+    for stage in stages:
+        other = known.setdefault((stage.part, stage.engine), stage)
+        if other is not stage:
+            message = f"{other.folder} has the same role and engine: choose another engine"
+            problems.add(stage.folder / STAGE_FILE, "engine", message)
 
 
 def _add(

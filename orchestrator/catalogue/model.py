@@ -12,6 +12,9 @@ AUTO = "auto"
 MEDIA = "media"
 """The artefact name that means the source file itself; every stage may take it."""
 
+COLLECTS = ".*"
+"""Ends an input that takes an artefact and all that instances of a stage make of it."""
+
 SettingValue = int | float | str | bool | tuple[str, ...] | None
 
 
@@ -42,13 +45,17 @@ class OutputSpec:
     """One artefact a stage makes: ``file`` is its plain name in the artefact's folder.
 
     ``large`` artefacts are dropped when their job has succeeded and ``keep`` is ``small``.
-    ``publish`` is the extension of the sidecar made from it, or ``None``.
+    ``publish`` is the extension of the sidecar made from it, or ``None``; with a ``suffix`` it is
+    called ``STEM.SUFFIX.EXTENSION``, otherwise ``STEM.LANGUAGE.EXTENSION``. An ``optional`` one may
+    be missing when the stage has run.
     """
 
     name: str
     file: str
     large: bool = False
     publish: str | None = None
+    suffix: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +79,19 @@ class Limits:
 class StageSpec:
     """One stage folder, as its ``stage.json`` declares it.
 
+    ``inputs`` must be made by some stage of the workflow; ``optional_inputs`` are taken where one
+    makes them. ``"srt.*"`` in either collects ``srt`` and what instances make of it: ``srt.pt``.
+
     ``uses`` names what the stage's result depends on besides its inputs and settings: the
     ``language`` asked for, the ``clip`` to cut.
+
+    Stages with the same ``role`` do the same with different engines; a workflow that names the role
+    means the stage with the ``engine`` chosen in the settings.
+
+    With ``needs_model`` the stage can do nothing while its model setting names none.
+
+    ``for_each`` is a setting of type ``list[str]``: the stage runs once for each of its values,
+    which that instance finds in its setting ``each_setting``.
     """
 
     name: str
@@ -88,6 +106,26 @@ class StageSpec:
     uses: tuple[str, ...]
     resources: Resources
     limits: Limits
+    optional_inputs: tuple[str, ...] = ()
+    role: str = ""
+    engine: str | None = None
+    for_each: str | None = None
+    needs_model: bool = False
+
+    @property
+    def part(self) -> str:
+        """What workflows call it: its role, or its own name where it has none."""
+        return self.role or self.name
+
+    @property
+    def each_setting(self) -> str | None:
+        """The setting that holds an instance's own value of ``for_each``: targets, target."""
+        return self.for_each.removesuffix("s") if self.for_each else None
+
+    def refines(self, artefact: str) -> bool:
+        """Whether it takes the artefact and makes a better one of it."""
+        takes = artefact in self.inputs or artefact in self.optional_inputs
+        return takes and artefact in self.outputs and self.for_each is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +151,14 @@ class Catalogue:
 
     stages: Mapping[str, StageSpec]
     environments: Mapping[str, EnvironmentSpec]
+
+    def playing(self, part: str) -> tuple[StageSpec, ...]:
+        """The stages that a workflow may mean by this name."""
+        return tuple(stage for stage in self.stages.values() if stage.part == part)
+
+    def parts(self) -> frozenset[str]:
+        """The names that a workflow may use: roles, and stages by their own name."""
+        return frozenset(self.stages) | {stage.part for stage in self.stages.values()}
 
     def published(self) -> frozenset[str]:
         """The sidecar extensions that some stage can publish."""

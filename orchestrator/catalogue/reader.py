@@ -14,6 +14,7 @@ from orchestrator.catalogue.suggest import unknown
 T = TypeVar("T")
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+FOLDER = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
@@ -95,6 +96,13 @@ class Reader:
     def name_if_any(self, key: str) -> str | None:
         """As :meth:`name`; ``None`` where the key is missing."""
         return self.name(key, "") or None
+
+    def folder_name(self, key: str, default: str | None = None) -> str:
+        """As :meth:`name`, with hyphens between words: the name of a stage or an environment."""
+        text = self.text(key, default)
+        if text and not FOLDER.fullmatch(text):
+            self.problem(key, f"must be lower-case letters, digits, _ and -, got {text!r}")
+        return text
 
     def file_name(self, key: str) -> str:
         """A plain file name: no folder, no spaces, not hidden."""

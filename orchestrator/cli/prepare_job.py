@@ -78,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     workflow = parser.add_mutually_exclusive_group()
     workflow.add_argument("--transcribe", action="store_true", help="text and JSON, no subtitles")
     workflow.add_argument("--subtitle-gen", action="store_true", help="subtitles (the default)")
+    workflow.add_argument("--workflow", metavar="NAME", help="any workflow of the settings")
+    parser.add_argument(
+        "--translate-to", metavar="LIST", help="languages to translate into, e.g. pt,fr"
+    )
     parser.add_argument("--start-time", type=_time, metavar="HH:MM:SS", help="where a clip begins")
     parser.add_argument("--end-time", type=_time, metavar="HH:MM:SS", help="where a clip ends")
     parser.add_argument("--language", metavar="CODE", help="language of the speech; auto finds out")
@@ -103,13 +107,15 @@ def _time(text: str) -> float:
 
 def _cli(given: argparse.Namespace) -> dict[str, object]:
     cli = parse_assignments(given.set)
-    for option, workflow in _WORKFLOWS.items():
-        if getattr(given, option):
-            cli["workflow"] = workflow
-    cli["language"] = given.language
-    cli["work_dir"] = given.work_dir
-    cli["stages.asr.model"] = given.model
-    return {key: value for key, value in cli.items() if value is not None}
+    chosen = [workflow for option, workflow in _WORKFLOWS.items() if getattr(given, option)]
+    flags = {
+        "workflow": given.workflow or next(iter(chosen), None),
+        "language": given.language,
+        "translate_to": given.translate_to,
+        "work_dir": given.work_dir,
+        "stages.asr.model": given.model,
+    }
+    return {**cli, **{key: value for key, value in flags.items() if value is not None}}
 
 
 def _clip(start: float | None, end: float | None) -> Clip | None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.cli import models, pipeline
 from orchestrator.cli.job_view import JobView, print_job, print_jobs
 from orchestrator.contract.errors import (
     ErrorClass,
@@ -22,6 +23,7 @@ from orchestrator.contract.errors import (
 )
 from orchestrator.contract.job import Job, JobResult, read_job, read_job_result
 from orchestrator.contract.paths import JobFolder, WorkFolder
+from orchestrator.guardian import guarded
 from orchestrator.jobs import LATEST, find_job
 from orchestrator.launcher import JobCommand, Orders, job_argv, run_job_process
 from orchestrator.retention import choose, free, freeable
@@ -32,8 +34,13 @@ _DAY = 86400.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the first word says: run (the default), status or clean."""
-    given = _parser().parse_args(arguments)
+    """Do what the first word says: run (the default), status, clean, pipeline or models."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["pipeline"]:
+        return pipeline.main(words[1:])
+    if words[:1] == ["models"]:
+        return models.main(words[1:])
+    given = _parser().parse_args(words)
     try:
         work = _work(given)
         if given.action == "status":
@@ -52,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run-pipeline",
         description="Run a job that prepare-job made. Stages that are done are not done again.",
+        epilog="Also: run-pipeline pipeline shows a workflow as a picture; run-pipeline models "
+        "lists, fetches and removes models. Each has its own --help.",
     )
     parser.add_argument(
         "action",
@@ -93,7 +102,7 @@ def _run(given: argparse.Namespace, work: WorkFolder) -> int:
     selection = _selection(given, job)
     run_id = f"by-hand-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}"
     command = JobCommand(job_argv(folder.root, selection), job.id, run_id, folder.log)
-    with JobView(job) as view:
+    with guarded(run_id), JobView(job) as view:
         code = trio.run(_supervise, command, view)
     result = read_job_result(folder)
     if result is None or result.run_id != run_id:

@@ -10,7 +10,8 @@ from typing import Any
 from orchestrator.catalogue import EnvironmentSpec
 from orchestrator.hardware import Hardware
 from orchestrator.provision.build import BuildOptions
-from orchestrator.provision.models import Model, Store, find_ready_model, local_models
+from orchestrator.provision.choose import stand_ins
+from orchestrator.provision.models import Model, Store, find_ready_model
 from orchestrator.provision.process import Report, no_report
 
 
@@ -27,12 +28,13 @@ class ModelWish:
 
 
 @dataclass(frozen=True, slots=True)
-class Inference:
-    """One real recognition to try: the stage, its environment and model, and how it loads them."""
+class Loading:
+    """A stage whose models are to be loaded for a try, and with what it loads them."""
 
+    stage: str
     stage_folder: Path
     environment: EnvironmentSpec
-    model: ModelWish
+    models: tuple[ModelWish, ...]
     device: str
     settings: Mapping[str, Any]
 
@@ -59,7 +61,7 @@ class Context:
     options: BuildOptions
     store: Store
     models: tuple[ModelWish, ...]
-    inference: Inference | None
+    loadings: tuple[Loading, ...]
     count_media: Callable[[Path], int]
     sample: Path | None = None
     build: bool = False
@@ -69,7 +71,5 @@ class Context:
         """The model a run would use now, without fetching: the one wished for or its stand-in."""
         model = find_ready_model(self.store, wish.name)
         if model is None and wish.was_default:
-            for spec in local_models(self.store):
-                if spec.speaks(wish.language):
-                    return find_ready_model(self.store, spec.name)
+            return next(iter(stand_ins(self.store, wish.name, wish.language)), None)
         return model

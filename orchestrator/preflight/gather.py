@@ -7,18 +7,21 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from orchestrator.catalogue import StageSpec
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.hardware import Hardware
-from orchestrator.preflight.context import Context, Inference, ModelWish
+from orchestrator.preflight.context import Context, Loading, ModelWish
 from orchestrator.preflight.stamp import stamp_key
 from orchestrator.provision.environments import find_ready
 from orchestrator.provision.process import Report, no_report
 from orchestrator.settings import LoadedSettings, ResolvedSettings
-from orchestrator.setup import PROBE_STAGE, build_options, model_store, selected_stages
+from orchestrator.setup import build_options, model_store, needed_environments, selected_stages
+from orchestrator.stagemodels import check_named_models, named_models
 
-ASR_STAGE = "asr"
-
-_DECIDING = ("workflow", "workflows", "stages", "torch_backend", "environment_profile")
+_DECIDING = (
+    *("workflow", "workflows", "add_stages", "drop_stages", "translate_to", "engines"),
+    *("stages", "torch_backend", "environment_profile"),
+)
 """The settings that decide what is run. The others, such as the input folder, verify nothing."""
 
 
@@ -39,23 +42,25 @@ def make_context(
         Failure: the workflow cannot be run as it is set.
     """
     settings, catalogue = loaded.settings, loaded.catalogue
-    stages = selected_stages(settings, catalogue)
-    names = dict.fromkeys(stage.environment for stage in (*stages, catalogue.stages[PROBE_STAGE]))
-    wishes = {
-        stage.name: _wish(values, stage.name, stage.model_setting)
-        for stage in stages
-        if stage.model_setting is not None
-    }
-    inferences = [
-        Inference(
+    instances = selected_stages(settings, catalogue)
+    check_named_models(values, instances, catalogue)
+    stages = list({one.spec.name: one.spec for one in instances}.values())
+    wishes = {stage.name: _wishes(values, stage) for stage in stages}
+    loadings = [
+        Loading(
+            stage.name,
             stage.folder,
             catalogue.environments[stage.environment],
             wishes[stage.name],
             values.device,
-            {"compute_type": values.stages[stage.name]["compute_type"]},
+            {
+                name: values.stages[stage.name][name]
+                for name, setting in stage.settings.items()
+                if setting.load
+            },
         )
         for stage in stages
-        if stage.name == ASR_STAGE
+        if wishes[stage.name]
     ]
     return Context(
         work_dir=work.root,
@@ -63,11 +68,13 @@ def make_context(
         output_dir=settings.output_dir,
         hardware=hardware,
         device=values.device,
-        environments=tuple(catalogue.environments[name] for name in names),
+        environments=tuple(
+            catalogue.environments[name] for name in needed_environments(instances, catalogue)
+        ),
         options=build_options(values),
         store=model_store(values, catalogue, work),
-        models=tuple(wishes.values()),
-        inference=inferences[0] if inferences else None,
+        models=tuple(dict.fromkeys(wish for some in wishes.values() for wish in some)),
+        loadings=tuple(loadings),
         count_media=count_media,
         sample=sample,
         build=build,
@@ -97,7 +104,11 @@ def _settings_hash(context: Context, values: ResolvedSettings) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _wish(values: ResolvedSettings, stage: str, setting: str) -> ModelWish:
-    key = f"stages.{stage}.{setting}"
+def _wishes(values: ResolvedSettings, stage: StageSpec) -> tuple[ModelWish, ...]:
+    if stage.model_setting is None:
+        return ()
+    key = f"stages.{stage.name}.{stage.model_setting}"
     chosen = any(choice.key == key and choice.was_default for choice in values.choices)
-    return ModelWish(str(values.stages[stage][setting]), was_default=chosen)
+    return tuple(
+        ModelWish(name, chosen, values.settings.language) for name in named_models(values, stage)
+    )

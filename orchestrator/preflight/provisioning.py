@@ -1,23 +1,19 @@
-"""Checks of what has been built and fetched: uv, environments, models, one real recognition."""
+"""Checks of what has been built and fetched: uv, environments, models, loading them."""
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
 
 from orchestrator.catalogue import EnvironmentSpec
 from orchestrator.contract.errors import Failure
 from orchestrator.preflight.check import Check, failed
-from orchestrator.preflight.context import Context, ModelWish
-from orchestrator.provision import environments, models
+from orchestrator.preflight.context import Context, Loading, ModelWish
+from orchestrator.preflight.loading import load_models
+from orchestrator.provision import environments
 from orchestrator.provision.build import check_health
-from orchestrator.provision.process import clean_environment, run
+from orchestrator.provision.choose import choose_model
 from orchestrator.provision.progress import show_bytes
 from orchestrator.provision.uv import find_uv
 
 _BUILD = "Run verify_install.py --build with access to the network."
-_CHILD = Path(__file__).with_name("recognise_child.py")
-_MARK = "batch-subtitles-heard:"
 
 
 def check_uv() -> Check:
@@ -63,7 +59,7 @@ def check_model(context: Context, wish: ModelWish) -> Check:
     try:
         if context.build:
             with show_bytes(name) as progress:
-                models.choose_model(
+                choose_model(
                     context.store,
                     wish.name,
                     was_default=wish.was_default,
@@ -82,50 +78,38 @@ def check_model(context: Context, wish: ModelWish) -> Check:
     return Check(name, True, f"{model.path}, from {model.source}")
 
 
-def check_recognition(context: Context) -> Check:
-    """The model really loads in its environment and recognises a few seconds of sound."""
-    name = "recognition"
-    wanted = context.inference
-    if wanted is None:
-        return Check(name, True, "this workflow recognises no speech", essential=False)
+def check_loading(context: Context, wanted: Loading) -> Check:
+    """The stage's models really load in its environment; a recogniser hears a few seconds."""
+    name = f"stage {wanted.stage}"
     environment = environments.find_ready(wanted.environment, context.work_dir, context.options)
-    model = context.find_model(wanted.model)
-    if environment is None or model is None:
-        return Check(name, False, "not tried: its environment or model is missing", _BUILD)
-    settings = {
-        **wanted.settings,
-        "model_path": str(model.path),
-        "device": wanted.device,
-        "threads": context.hardware.cores,
-    }
-    sample = "" if context.sample is None else str(context.sample)
-    done = run(
-        [
-            *(str(environment.python), "-I", str(_CHILD)),
-            *(str(wanted.stage_folder), json.dumps(settings), sample),
-        ],
-        environment=clean_environment(),
+    models = [context.find_model(wish) for wish in wanted.models]
+    found = [model for model in models if model is not None]
+    if environment is None or len(found) < len(models):
+        return Check(name, False, "not tried: its environment or a model is missing", _BUILD)
+    told = ", ".join(model.name for model in found)
+    answer = load_models(
+        environment.python,
+        wanted,
+        found,
+        threads=context.hardware.cores,
+        sample=context.sample,
         cwd=context.work_dir,
     )
-    answers = [line for line in done.lines if line.startswith(_MARK)]
-    if not answers:
+    if isinstance(answer, str):
         return Check(
             name,
             False,
-            f"{model.name} failed on {wanted.device}:\n{done.last_lines(6)}",
+            f"{told} failed on {wanted.device}:\n{answer}",
             "Choose another device or compute_type in the settings; if the model's files are "
-            f"damaged, delete {model.path} and run verify_install.py --build.",
+            f"damaged, delete {found[0].path} and run verify_install.py --build.",
         )
-    heard = json.loads(answers[-1].removeprefix(_MARK))
-    times = f"loaded in {heard['load_seconds']:.1f} s, recognised in {heard['run_seconds']:.1f} s"
-    about = f"{model.name} on {wanted.device} ({heard['compute_type']}): {times}"
-    if context.sample is not None and not heard["text"]:
+    about = f"{told} on {wanted.device}: {answer.told()}"
+    if context.sample is not None and answer.text == "":
         return Check(
             name,
             False,
             f"{about}, and heard no words in {context.sample.name}",
-            f"The model in {model.path} does not work: delete that folder and run "
+            f"The model in {found[0].path} does not work: delete that folder and run "
             "verify_install.py --build, or choose another model.",
         )
-    words = f", heard {heard['text']!r}" if heard["text"] else ""
-    return Check(name, True, about + words)
+    return Check(name, True, about)

@@ -25,7 +25,8 @@ def checks(context: Context) -> Iterator[Check]:
         yield provisioning.check_environment(context, spec)
     for wish in context.models:
         yield provisioning.check_model(context, wish)
-    yield provisioning.check_recognition(context)
+    for loading in context.loadings:
+        yield provisioning.check_loading(context, loading)
     yield places.check_input(context)
     yield places.check_output(context)
 

@@ -15,16 +15,20 @@ from orchestrator.settings.table import (
     resolved,
     stage_settings,
 )
+from orchestrator.settings.workflow import TARGETS, each_value, planned_stages
 
 __all__ = [
+    "TARGETS",
     "Choice",
     "LoadedSettings",
     "ResolvedSettings",
     "Settings",
     "StageSettings",
+    "each_value",
     "explained_defaults",
     "load_settings",
     "parse_assignments",
+    "planned_stages",
     "resolved",
     "stage_settings",
     "work_folder",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from orchestrator.catalogue import Catalogue
 from orchestrator.settings.layers import DEPTHS, Key, Leaf
@@ -21,9 +21,11 @@ def convert(leaf: Leaf, catalogue: Catalogue) -> Leaf:
     value = _parse(leaf.value, kind) if leaf.textual else leaf.value
     if kind in ("path", "model") and isinstance(value, str):
         value = _located(value, leaf.base, always=kind == "path")
-    elif kind == "list[path]" and isinstance(value, list):
+    elif kind in ("list[path]", "list[model]") and isinstance(value, list):
         value = [
-            _located(item, leaf.base, always=True) if isinstance(item, str) else item
+            _located(item, leaf.base, always=kind == "list[path]")
+            if isinstance(item, str)
+            else item
             for item in value
         ]
     return replace(leaf, value=value, textual=False)
@@ -41,12 +43,16 @@ def _kind(key: Key, catalogue: Catalogue) -> str:
     spec = stage.settings.get(key[2]) if stage else None
     if stage is None or spec is None:
         return "str"
-    return "model" if stage.model_setting == spec.name else spec.type
+    if stage.model_setting != spec.name:
+        return spec.type
+    return "list[model]" if spec.type == "list[str]" else "model"
 
 
 def _annotated_kind(annotation: Any) -> str:
-    if annotation in (bool, int, float):
-        return str(annotation.__name__)
+    for one in (annotation, *get_args(annotation)):
+        bare = get_args(one)[0] if get_origin(one) is Annotated else one
+        if bare in (bool, int, float):
+            return str(bare.__name__)
     if get_origin(annotation) is tuple:
         return "list[path]" if Path in get_args(annotation) else "list[str]"
     return "path" if Path in get_args(annotation) else "str"

@@ -15,7 +15,10 @@ RESERVED = frozenset({CONFIG_VARIABLE, "BATCH_SUBTITLES_RUN_ID", "BATCH_SUBTITLE
 """Variables of ours that are no settings: the file to read, and the marks our processes carry."""
 
 COMMAND_LINE = "command line"
-DEPTHS = {"stages": 3, "workflows": 2}
+VARIABLE = "environment "
+"""What the layer of an environment variable begins with."""
+
+DEPTHS = {"stages": 3, "workflows": 2, "engines": 2}
 """How many parts the key of a value has, where it is more than one."""
 
 Key = tuple[str, ...]
@@ -98,7 +101,7 @@ def environment_layer(environ: Mapping[str, str], cwd: Path) -> list[Leaf]:
         key = tuple(variable.removeprefix(PREFIX).lower().split("__"))
         if key[0] == "workflows":  # a variable's name takes no hyphen
             key = ("workflows", *(part.replace("_", "-") for part in key[1:]))
-        layer = f"environment {variable}"
+        layer = f"{VARIABLE}{variable}"
         leaves.append(Leaf(key, environ[variable], layer, layer, cwd, textual=True))
     return leaves
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,6 +16,8 @@ from orchestrator.settings.convert import convert
 from orchestrator.settings.explain import explain
 from orchestrator.settings.layers import (
     CONFIG_VARIABLE,
+    DEPTHS,
+    VARIABLE,
     Leaf,
     Problem,
     command_line_layer,
@@ -26,9 +28,11 @@ from orchestrator.settings.layers import (
 )
 from orchestrator.settings.schema import DEFAULT_WORKFLOWS, Settings
 from orchestrator.settings.stages import settings_model
+from orchestrator.settings.workflow import planned_stages
 
 APPLICATION = "batch-subtitles"
 DEFAULT = "default"
+_WORKFLOW_KEYS = ("engines", "add_stages", "drop_stages", "translate_to")
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -78,9 +82,12 @@ def load_settings(
     layers.append(environment_layer(environ, here))
     layers.append(command_line_layer(cli, here))
     catalogue = load_catalogue(_stage_paths(layers))
-    values, winners = merge([[convert(leaf, catalogue) for leaf in layer] for layer in layers])
+    values, winners = merge(
+        [[convert(_spelled(leaf, catalogue), catalogue) for leaf in layer] for layer in layers]
+    )
     try:
         settings = settings_model(catalogue).model_validate(values, context=catalogue)
+        problems.extend(_workflow_problems(settings, winners, catalogue))
     except ValidationError as error:
         problems.extend(explain(error.errors(include_url=False), winners, catalogue))
     if problems:
@@ -156,8 +163,39 @@ def _stage_paths(layers: list[list[Leaf]]) -> list[Path]:
     return [path for path in paths if isinstance(path, Path)]
 
 
+def _spelled(leaf: Leaf, catalogue: Catalogue) -> Leaf:
+    """A variable's name takes no hyphen; the stage that is meant may have one."""
+    section, *rest = leaf.key
+    if section not in ("stages", "engines") or not rest or not leaf.place.startswith(VARIABLE):
+        return leaf
+    names = catalogue.stages if section == "stages" else catalogue.parts()
+    spelled = {name.replace("-", "_"): name for name in names}
+    return replace(leaf, key=(section, spelled.get(rest[0], rest[0]), *rest[1:]))
+
+
+def _workflow_problems(
+    settings: Settings, winners: Mapping[tuple[str, ...], Leaf], catalogue: Catalogue
+) -> list[Problem]:
+    """What is wrong with the chosen workflow once everything else about it is known.
+
+    That it has no language to run for does not matter where it is only looked at or prepared for.
+
+    The default workflows as they are, with the default engines, are ours to keep right.
+    """
+    changing = [key for key in winners if key[0] in _WORKFLOW_KEYS and winners[key].value]
+    if not changing and settings.workflows[settings.workflow] in DEFAULT_WORKFLOWS.values():
+        return []
+    try:
+        planned_stages(settings, catalogue, stand_in="language")
+    except Failure as failure:
+        key = changing[0] if changing else ("workflows", settings.workflow)
+        place = winners[key].place if key in winners else DEFAULT
+        return [Problem(dotted(key), place, f"{failure.info.message}. {failure.info.hint}")]
+    return []
+
+
 def _sources(settings: Settings, winners: Mapping[tuple[str, ...], Leaf]) -> dict[str, str]:
-    keys = [(name,) for name in Settings.model_fields if name not in ("workflows", "stages")]
+    keys = [(name,) for name in Settings.model_fields if name not in DEPTHS]
     sources = {dotted(key): DEFAULT for key in keys}
     for stage, values in settings.stages.items():
         sources.update({dotted(("stages", stage, name)): DEFAULT for name in values})

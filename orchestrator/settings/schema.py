@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -19,17 +20,25 @@ from pydantic import (
     field_validator,
 )
 
-from orchestrator.catalogue import Catalogue, order
+from orchestrator.catalogue import Catalogue, choose_stage, order
 from orchestrator.catalogue.suggest import unknown
 from orchestrator.contract.errors import Failure
 from orchestrator.contract.languages import normalise
 
 DEFAULT_WORKFLOWS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "subtitle-gen": ("demux", "asr", "subtitles"),
-        "transcribe": ("demux", "asr", "transcript"),
+        "subtitle-gen": ("demux", "asr", "hallucination", "subtitles"),
+        "transcribe": ("demux", "asr", "hallucination", "transcript"),
+        "translate": ("demux", "asr", "hallucination", "subtitles", "translation"),
     }
 )
+
+USUAL_ORDER = (
+    *("demux", "vad", "asr", "alignment", "hallucination", "diarization"),
+    *("subtitles", "transcript", "translation", "mux"),
+)
+"""Where a stage that is added to a workflow goes: alignment sees all words, as they were heard, and
+diarization labels only those that stay."""
 
 DEFAULT_EXTENSIONS = (
     *("mkv", "mp4", "m4v", "mov", "avi", "webm", "ts", "m2ts", "mpg", "mpeg", "wmv", "flv"),
@@ -45,6 +54,11 @@ _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 def _listed(value: object) -> object:
     """Strict pydantic takes no list for a tuple; a file or a command line gives only lists."""
     return tuple(value) if isinstance(value, list) else value
+
+
+def _number(value: object) -> object:
+    """``auto`` is no number: it is found when the machine is known."""
+    return None if isinstance(value, str) and value.casefold() == "auto" else value
 
 
 def _language(value: object) -> object:
@@ -71,11 +85,34 @@ def _runnable(stages: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     """The default workflows are ours to keep right; one that a user wrote is checked here."""
     catalogue = _catalogue(info)
     if catalogue is not None and stages not in DEFAULT_WORKFLOWS.values():
-        try:
-            order(stages, catalogue)
-        except Failure as failure:
-            raise ValueError(f"{failure.info.message}. {failure.info.hint}") from failure
+        with _told():
+            order(stages, catalogue, engines=info.data.get("engines", {}))
     return stages
+
+
+def _known_stage(value: str, info: ValidationInfo) -> str:
+    catalogue = _catalogue(info)
+    if catalogue is not None and value not in catalogue.parts():
+        raise ValueError(unknown(value, catalogue.parts(), "stage"))
+    return value
+
+
+def _known_engines(engines: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+    catalogue = _catalogue(info)
+    if catalogue is not None:
+        with _told():
+            for part in engines:
+                choose_stage(part, catalogue, engines)
+    return engines
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A failure inside as the message of the value that is being validated."""
+    try:
+        yield
+    except Failure as failure:
+        raise ValueError(f"{failure.info.message}. {failure.info.hint}") from failure
 
 
 def _published(value: str, info: ValidationInfo) -> str:
@@ -119,6 +156,8 @@ def _matching(pattern: re.Pattern[str], allowed: str) -> AfterValidator:
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Patterns = Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], BeforeValidator(_listed)]
+Megabytes = Annotated[int, Field(ge=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Seconds = Annotated[float, Field(ge=0)]
 Frozen = AfterValidator(MappingProxyType)
@@ -129,6 +168,13 @@ Workflows = Annotated[
     ],
     Frozen,
     PlainSerializer(dict),
+]
+Engines = Annotated[
+    Mapping[str, str], AfterValidator(_known_engines), Frozen, PlainSerializer(dict)
+]
+Language = Annotated[str, AfterValidator(_language_code)]
+Stages = Annotated[
+    tuple[Annotated[str, AfterValidator(_known_stage)], ...], BeforeValidator(_listed)
 ]
 StageValues = Mapping[str, Mapping[str, Any]]
 
@@ -141,17 +187,20 @@ def plain(stages: StageValues) -> dict[str, dict[str, Any]]:
 class Settings(BaseModel):
     """All settings. ``stages`` holds each stage's settings by the names in its ``stage.json``.
 
-    ``language`` is an ISO 639-1 code, or None for "find out".
+    ``language`` is an ISO 639-1 code, or None for "find out"; so are ``max_workers`` and
+    ``cpu_threads`` None, and the limits None where there is none.
     Percentages of 0 switch their threshold off. Durations are seconds.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
+    engines: Engines = Field(default_factory=lambda: MappingProxyType({}))
     workflows: Workflows = Field(default_factory=lambda: DEFAULT_WORKFLOWS)
     workflow: str = "subtitle-gen"
-    language: Annotated[
-        Annotated[str, AfterValidator(_language_code)] | None, BeforeValidator(_language)
-    ] = None
+    add_stages: Stages = ()
+    drop_stages: Stages = ()
+    language: Annotated[Language | None, BeforeValidator(_language)] = None
+    translate_to: Annotated[tuple[Language, ...], BeforeValidator(_listed)] = ()
     formats: Annotated[
         tuple[Annotated[str, AfterValidator(_published)], ...],
         BeforeValidator(_listed),
@@ -172,7 +221,15 @@ class Settings(BaseModel):
     ] = DEFAULT_EXTENSIONS
     follow_symlinks: bool = True
     settle_seconds: Seconds = 5.0
-    max_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    max_workers: Annotated[Annotated[int, Field(ge=1, le=64)] | None, BeforeValidator(_number)] = (
+        None
+    )
+    order: Literal["fifo", "shortest-first", "longest-first", "priority"] = "fifo"
+    priority: Patterns = ()
+    unload_after: Seconds = 600.0
+    cpu_threads: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_number)] = None
+    ram_limit_mb: Megabytes | None = None
+    vram_limit_mb: Megabytes | None = None
     cpu_threshold: Percent = 85.0
     memory_threshold: Percent = 90.0
     vram_threshold: Percent = 90.0
@@ -187,6 +244,9 @@ class Settings(BaseModel):
     ] = "default"
     device: Annotated[str, _matching(_DEVICE, "auto, cpu, cuda or cuda:1")] = "auto"
     allow_downloads: bool = True
+    hub_token_file: Path | None = None
+    allow_cpu_fallback: bool = False
+    allow_smaller_models: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     stages: Annotated[StageValues, Frozen, PlainSerializer(plain)] = Field(
         default_factory=lambda: MappingProxyType({})

@@ -39,9 +39,9 @@ def settings_model(catalogue: Catalogue) -> type[Settings]:
     defaults filled in.
     """
     fields: dict[str, Any] = {}
-    for stage in catalogue.stages.values():
+    for number, stage in enumerate(catalogue.stages.values()):
         section = _section(stage)
-        fields[f"stage_{stage.name}"] = (section, _named(stage.name, section))
+        fields[f"stage_{number}"] = (section, _named(stage.name, section))
     sections = create_model("Stages", __config__=_STRICT, **fields)
     values: Any = Annotated[sections, AfterValidator(_values), PlainSerializer(plain)]
     default = Field(default_factory=lambda: _values(sections()))

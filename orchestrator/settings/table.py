@@ -10,15 +10,16 @@ larger model there than other CPUs do, hence its own row.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.catalogue import Catalogue, StageSpec
+from orchestrator.catalogue import Catalogue, SettingSpec, StageSpec
 from orchestrator.catalogue.model import AUTO
 from orchestrator.contract.errors import ErrorClass, fail
 from orchestrator.settings.schema import Settings
+from orchestrator.settings.workflow import each_value
 
 if TYPE_CHECKING:
     from orchestrator.hardware import Gpu, Hardware
@@ -27,6 +28,12 @@ _GB = 10**9
 _LARGE_GPU = 10 * _GB
 _MEDIUM_GPU = 6 * _GB
 _LARGE_APPLE = 32 * _GB
+_CPU_BATCH = 4
+"""Pieces at once on a CPU: more only needs more memory there."""
+
+RECOGNITION = "asr"
+"""The role of the stages that the table is for, whatever their engine."""
+
 _NO_FLOAT16 = re.compile(r"GTX (9|10)\d\d\b|Quadro [KMP]|Tesla [KMP]|TITAN X", re.IGNORECASE)
 """GPUs before Volta (compute capability below 7.0), for which CTranslate2 refuses float16."""
 
@@ -69,6 +76,12 @@ class ResolvedSettings:
             choices=(*kept, choice),
         )
 
+    def used_by(self, stages: Collection[str]) -> ResolvedSettings:
+        """These settings with the choices that concern these stages."""
+        keys = tuple(f"stages.{name}." for name in stages)
+        kept = (one for one in self.choices if one.key == "device" or one.key.startswith(keys))
+        return replace(self, choices=tuple(kept))
+
     def to_json(self) -> dict[str, Any]:
         """All values by key, nested as in ``config.yaml``, for a job's record."""
         data = self.settings.model_dump(mode="json")
@@ -97,9 +110,9 @@ class _Row:
 
 
 def resolved(settings: Settings, hardware: Hardware, catalogue: Catalogue) -> ResolvedSettings:
-    """Fill what is ``auto`` from ``hardware``: ``device``, and the settings of ``asr``.
+    """Fill what is ``auto`` from ``hardware``: ``device``, and what stages leave to it.
 
-    An ``auto`` of any other stage stays for that stage to decide.
+    An ``auto`` that the tables here do not know stays for the stage to decide.
 
     Raises:
         Failure: ``no_such_gpu``, where ``device`` names one that is not there.
@@ -107,17 +120,15 @@ def resolved(settings: Settings, hardware: Hardware, catalogue: Catalogue) -> Re
     device, gpu, reason = _device(settings.device, hardware)
     choices = [Choice("device", device, reason, settings.device == AUTO)]
     row = _row(gpu, hardware)
-    chosen = {"model": row.model, "batch_size": row.batch_size, "compute_type": row.compute_type}
     stages: dict[str, Mapping[str, Any]] = {}
     for spec in catalogue.stages.values():
-        values = _values(spec, settings)
-        if spec.name == "asr":
-            for name in chosen.keys() & spec.settings.keys():
-                was_default = values[name] == AUTO
-                if was_default:
-                    values[name] = chosen[name]
-                why = row.reason if was_default else "asked for in the settings"
-                choices.append(Choice(f"stages.asr.{name}", values[name], why, was_default))
+        values = _values(spec, settings, catalogue)
+        for name, (value, why) in _chosen(spec, row, gpu, device).items():
+            was_default = values[name] == AUTO
+            if was_default:
+                values[name] = value
+            why = why if was_default else "asked for in the settings"
+            choices.append(Choice(f"stages.{spec.name}.{name}", values[name], why, was_default))
         stages[spec.name] = MappingProxyType(values)
     choices.sort(key=lambda choice: choice.key)
     return ResolvedSettings(settings, device, gpu, MappingProxyType(stages), tuple(choices))
@@ -131,9 +142,60 @@ def stage_settings(spec: StageSpec, settings: ResolvedSettings) -> StageSettings
     return StageSettings(in_key, other)
 
 
-def _values(spec: StageSpec, settings: Settings) -> dict[str, Any]:
+def _values(spec: StageSpec, settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
     given = settings.stages.get(spec.name, {})
-    return {name: given.get(name, setting.default) for name, setting in spec.settings.items()}
+    values = {name: given.get(name, setting.default) for name, setting in spec.settings.items()}
+    usual = catalogue.stages.get(spec.part, spec)
+    for name, setting in spec.settings.items():
+        other = usual.settings.get(name)
+        if other is not None and values[name] == setting.default and _alike(setting, other):
+            values[name] = settings.stages.get(usual.name, {}).get(name, values[name])
+    if spec.for_each is not None:
+        values[spec.for_each] = each_value(spec, settings)
+    return values
+
+
+def _alike(one: SettingSpec, other: SettingSpec) -> bool:
+    """Whether a value of one of two engines' settings means the same to the other.
+
+    What is set for a role, as by ``--model``, then holds for whichever engine does the work.
+    """
+    rules = ("type", "default", "choices", "minimum", "maximum", "auto")
+    return all(getattr(one, rule) == getattr(other, rule) for rule in rules)
+
+
+def _chosen(
+    spec: StageSpec, row: _Row, gpu: Gpu | None, device: str
+) -> Mapping[str, tuple[str | int, str]]:
+    """What this machine means for the settings of a stage that may be ``auto``, and why."""
+    automatic = [name for name, setting in spec.settings.items() if setting.auto]
+    if spec.part == RECOGNITION:
+        known: dict[str, tuple[str | int, str]] = {
+            "model": (row.model, row.reason),
+            "batch_size": (row.batch_size, row.reason),
+            "compute_type": (row.compute_type, row.reason),
+        }
+    elif gpu is None:
+        why = "this stage runs on the CPU"
+        known = {"batch_size": (_CPU_BATCH, why), "compute_type": ("float32", why)}
+    else:
+        why = f"{gpu.name} has {_gigabytes(gpu.memory_bytes)} of memory"
+        half = "float32" if _NO_FLOAT16.search(gpu.name) else "float16"
+        known = {"batch_size": (_gpu_batch(gpu), why), "compute_type": (half, why)}
+    known["device"] = (device, "as for the other stages")
+    return {name: known[name] for name in automatic if _fits(spec.settings[name], known.get(name))}
+
+
+def _fits(setting: SettingSpec, chosen: tuple[str | int, str] | None) -> bool:
+    """Whether the stage could take that value; if not, ``auto`` is for the stage to decide."""
+    return chosen is not None and (not setting.choices or chosen[0] in setting.choices)
+
+
+def _gpu_batch(gpu: Gpu) -> int:
+    """Pieces at once for the other stages: their models are smaller than the recogniser's."""
+    if gpu.memory_bytes >= _LARGE_GPU:
+        return 32
+    return 16 if gpu.memory_bytes >= _MEDIUM_GPU else 8
 
 
 def _device(wanted: str, hardware: Hardware) -> tuple[str, Gpu | None, str]:

@@ -97,10 +97,51 @@ def test_reads_every_field_of_a_stage(package: Path) -> None:
     assert stage.limits == Limits(5.0, 1.5)
 
 
+def test_reads_what_places_a_stage_in_the_graph(package: Path) -> None:
+    add_stage(
+        package,
+        "tell-whisper",
+        role="tell",
+        engine="whisper",
+        inputs=["cues", "srt.*"],
+        optional_inputs=["speech"],
+        for_each="targets",
+        outputs={"film": {"file": "f", "publish": "mkv", "suffix": "subtitled", "optional": True}},
+        settings={
+            "targets": {"type": "list[str]", "default": []},
+            "target": {"type": "str", "default": None},
+            "models": {"type": "list[str]", "default": ["a"]},
+        },
+        model_setting="models",
+    )
+    stage = load_catalogue([], package=package).stages["tell-whisper"]
+    assert (stage.role, stage.engine, stage.part) == ("tell", "whisper", "tell")
+    assert (stage.inputs, stage.optional_inputs) == (("cues", "srt.*"), ("speech",))
+    assert (stage.for_each, stage.each_setting) == ("targets", "target")
+    assert stage.outputs["film"] == OutputSpec(
+        "film", "f", publish="mkv", suffix="subtitled", optional=True
+    )
+    assert load_catalogue([], package=package).parts() == {"tell", "tell-whisper"}
+
+
+def test_the_stages_of_a_role_have_engines_of_their_own(package: Path) -> None:
+    add_stage(package, "asr")
+    add_stage(package, "asr_a", role="asr", engine="a")
+    add_stage(package, "asr_b", role="asr", engine="b")
+    assert {one.name for one in load_catalogue([], package=package).playing("asr")} == {
+        *("asr", "asr_a", "asr_b")
+    }
+    add_stage(package, "asr_c", role="asr", engine="a")
+    [line] = refusal(package)
+    assert line.startswith("package/stages/asr_c/stage.json: engine: package/stages/asr_a has the")
+
+
 def test_what_a_stage_may_leave_out(package: Path) -> None:
     add_stage(package)
     stage = load_catalogue([], package=package).stages["cut"]
     assert (stage.title, stage.model_setting, stage.uses) == ("cut", None, ())
+    assert (stage.part, stage.engine, stage.optional_inputs) == ("cut", None, ())
+    assert (stage.for_each, stage.each_setting) == (None, None)
     assert (stage.resources, stage.limits) == (Resources(), Limits())
     assert not stage.settings
 
@@ -206,7 +247,7 @@ def test_files_that_are_missing(package: Path) -> None:
     [
         (
             {"environment": "A b"},
-            "environment: must be lower-case letters, digits and _, got 'A b'",
+            "environment: must be lower-case letters, digits, _ and -, got 'A b'",
         ),
         ({"name": "cat"}, "name: must be the folder's name, 'cut'"),
         ({"name": ...}, 'name: is missing; add it, as "text"'),
@@ -226,16 +267,30 @@ def test_files_that_are_missing(package: Path) -> None:
         ({"outputs": {"media": {"file": "a"}}}, "outputs.media: is the source file's name"),
         ({"outputs": {"a": {"file": "../x"}}}, "outputs.a.file: must be a plain file name"),
         ({"outputs": {"a": {"file": "a", "large": 1}}}, "outputs.a.large: must be true or false"),
-        (
-            {"outputs": {"a": {"file": "a", "large": True, "publish": "srt"}}},
-            "outputs.a.large: is not for an output that is published",
-        ),
         ({"outputs": {"a": {"file": "f"}, "b": {"file": "f"}}}, "outputs: two outputs have the"),
         ({"setings": {}}, "setings: unknown key 'setings'; did you mean 'settings'?"),
         ({"model_setting": "model"}, "model_setting: unknown setting 'model'"),
         (
             {"model_setting": "n", "settings": {"n": {"type": "int", "default": 1}}},
             "model_setting: the setting 'n' must be of type str",
+        ),
+        ({"role": "cutter"}, "engine: is missing: add what sets it apart from other 'cutter'"),
+        ({"inputs": ["audio.*"]}, "inputs: 'audio.*' would collect the stage's own output"),
+        ({"inputs": ["srt.pt"]}, "inputs: must be names of artefacts, or like srt.*, got"),
+        ({"optional_inputs": ["media"]}, "optional_inputs: 'media' is among the inputs already"),
+        (
+            {"outputs": {"a": {"file": "a", "suffix": "new"}}},
+            "outputs.a.suffix: is only for an output that is published",
+        ),
+        ({"needs_model": True}, "needs_model: is only for a stage with a model_setting"),
+        ({"for_each": "targets"}, "for_each: unknown setting 'targets'"),
+        (
+            {"for_each": "n", "settings": {"n": {"type": "int", "default": 1}}},
+            "for_each: must be a setting of type list[str] whose name ends with s",
+        ),
+        (
+            {"for_each": "targets", "settings": {"targets": {"type": "list[str]", "default": []}}},
+            "for_each: wants a setting 'target' of type str with the default null",
         ),
         ({"resources": {"ram": 1}}, "resources.ram: unknown key 'ram'; did you mean 'ram_mb'?"),
         ({"resources": {"cpu_threads": 0}}, "resources.cpu_threads: must be a whole number of at"),

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from orchestrator.hardware import Gpu, GpuMeter, Hardware, Probe, detect
+from orchestrator.hardware import (
+    Gpu,
+    GpuMemory,
+    GpuMeter,
+    Hardware,
+    Probe,
+    detect,
+)
 
 GB = 10**9
 
@@ -48,15 +55,28 @@ class FakeNvml:
         return self.devices[handle][0]
 
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:
-        return SimpleNamespace(total=self.devices[handle][2], used=GB)
+        total = self.devices[handle][2]
+        return SimpleNamespace(total=total, used=GB, free=total - GB)
 
     def nvmlDeviceGetUtilizationRates(self, handle: int) -> Any:
         return SimpleNamespace(gpu=40)
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> Any:
+        """One process, and one of which the driver does not say what it has."""
+        return [
+            SimpleNamespace(pid=11, usedGpuMemory=GB // 2),
+            SimpleNamespace(pid=12, usedGpuMemory=None),
+        ]
 
 
 class NvmlWithoutDriver(FakeNvml):
     def nvmlInit(self) -> None:
         raise NVMLError("library not found")
+
+
+class NvmlThatTellsNoProcesses(FakeNvml):
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> Any:
+        raise NVMLError("not supported")
 
 
 class NvmlFallenOffTheBus(FakeNvml):
@@ -251,3 +271,16 @@ def test_meter_without_a_usable_gpu(tmp_path: Path, nvml: Any) -> None:
     meter = GpuMeter(probe(tmp_path, nvml=nvml))
     assert meter.read() is None
     meter.close()
+
+
+def test_meter_tells_who_has_the_memory(tmp_path: Path) -> None:
+    meter = GpuMeter(probe(tmp_path, nvml=FakeNvml(*TWO.devices)))
+    assert meter.memory(1) == GpuMemory(15 * GB, 16 * GB, {11: GB // 2})
+    assert meter.memory(2) is None
+    silent = GpuMeter(probe(tmp_path, nvml=NvmlThatTellsNoProcesses(*TWO.devices)))
+    assert silent.memory(1) == GpuMemory(15 * GB, 16 * GB, {})
+
+
+@pytest.mark.parametrize("nvml", [None, NvmlFallenOffTheBus(("X", "G", 1))])
+def test_memory_without_a_usable_gpu(tmp_path: Path, nvml: Any) -> None:
+    assert GpuMeter(probe(tmp_path, nvml=nvml)).memory() is None

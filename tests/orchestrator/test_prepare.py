@@ -16,12 +16,19 @@ from typing import Any
 import pytest
 
 from orchestrator import prepare
-from orchestrator.catalogue import Limits, OutputSpec, Resources, SettingSpec, StageSpec
+from orchestrator.catalogue import (
+    Limits,
+    OutputSpec,
+    Resources,
+    SettingSpec,
+    StageInstance,
+    StageSpec,
+)
 from orchestrator.contract.exchange import Clip, ModelRef
-from orchestrator.contract.job import JobEnvironment, Publication, Source, read_job
+from orchestrator.contract.job import JobEnvironment, JobInput, Publication, Source, read_job
 from orchestrator.contract.paths import WorkFolder
-from orchestrator.hardware import Hardware
-from orchestrator.prepare import JobMaker, Recipe, last_number, make_recipe
+from orchestrator.hardware import Gpu, Hardware
+from orchestrator.prepare import JobMaker, Recipe, StageModels, last_number, make_recipe
 from orchestrator.settings import Choice, ResolvedSettings, Settings
 
 PATIENCE = 60.0
@@ -54,9 +61,10 @@ ASR = stage(
     "asr",
     (OutputSpec("transcript", "transcript.json"), OutputSpec("audio", "audio.wav", large=True)),
     settings={
-        "model": SettingSpec("model", "str", "base"),
+        "model": SettingSpec("model", "str", "base", load=True),
         "beam_size": SettingSpec("beam_size", "int", 5),
         "batch_size": SettingSpec("batch_size", "int", 1, in_key=False),
+        "compute_type": SettingSpec("compute_type", "str", "int8", choices=("auto", "int8", "x")),
     },
     model_setting="model",
     uses=("language",),
@@ -71,6 +79,7 @@ SUBTITLES = stage(
     inputs=("transcript",),
 )
 MODEL = ModelRef("base", "/models/base", "m0")
+SMALLER = ModelRef("tiny", "/models/tiny", "t0")
 
 
 def settings_of(stages: Mapping[str, Mapping[str, Any]], **values: Any) -> ResolvedSettings:
@@ -84,7 +93,10 @@ def settings_of(stages: Mapping[str, Mapping[str, Any]], **values: Any) -> Resol
     )
 
 
-VALUES = {"asr": {"model": "base", "beam_size": 5, "batch_size": 1}, "subtitles": {}}
+VALUES = {
+    "asr": {"model": "base", "beam_size": 5, "batch_size": 1, "compute_type": "int8"},
+    "subtitles": {},
+}
 
 
 def recipe(
@@ -93,19 +105,27 @@ def recipe(
     asr: Mapping[str, Any] = {},
     hardware: Hardware = MACHINE,
     environment: str = "e0",
+    gpu: Gpu | None = None,
     **values: Any,
 ) -> Recipe:
     settings = settings_of({**VALUES, "asr": {**VALUES["asr"], **asr}}, **values)
     python = JobEnvironment("asr", environment, "/environments/asr/bin/python")
-    return make_recipe(settings, specs, {"asr": python}, {"asr": (model,)}, hardware)
+    instances = [StageInstance(spec, None, (JobInput("media"),)) for spec in specs]
+    models = {"asr": StageModels((model,), (SMALLER,), 400, 4500)}
+    settings = replace(settings, gpu=gpu)
+    return make_recipe(settings, instances, {"asr": python}, models, hardware)
 
 
 def test_a_recipe_has_nothing_left_to_look_up() -> None:
     made = recipe(asr={"beam_size": 3}, language="de")
     asr, subtitles = made.stages
-    assert asr.requested == {"beam_size": 3}
+    assert asr.requested == {"beam_size": 3, "compute_type": "int8"}
     assert asr.tuning == {"batch_size": 1}
-    assert asr.resources == {"cpu_threads": 2, "ram_mb": 900, "vram_mb": 0}
+    assert asr.resources == {"cpu_threads": 2, "ram_mb": 1300, "vram_mb": 0}
+    assert subtitles.resources == {"cpu_threads": 2, "ram_mb": 900, "vram_mb": 0}
+    assert (asr.compute_types, subtitles.compute_types) == (("int8", "x"), ())
+    assert (asr.fallback_models, subtitles.fallback_models) == ((SMALLER,), ())
+    assert (asr.inputs, asr.load) == ((JobInput("media"),), ("model",))
     assert (asr.stall_seconds, asr.grace_seconds) == (60.0, 5.0)
     assert (asr.models, subtitles.models) == ((MODEL,), ())
     assert asr.outputs[1].large
@@ -113,6 +133,61 @@ def test_a_recipe_has_nothing_left_to_look_up() -> None:
     assert made.choices[0]["reason"] == "runs on the CPU"
     assert made.hardware["threads"] == 8
     json.dumps([made.choices, made.hardware, made.versions, asr.tuning])
+
+
+def test_a_model_needs_memory_of_the_gpu_where_it_runs_on_one() -> None:
+    made = recipe(gpu=Gpu("cuda", "RTX", 0, 8 << 30, "570"))
+    assert made.stages[0].resources == {"cpu_threads": 2, "ram_mb": 1300, "vram_mb": 4500}
+
+
+TRANSLATION = stage(
+    "translation",
+    (OutputSpec("srt", "subtitles.srt", publish="srt"),),
+    settings={
+        "targets": SettingSpec("targets", "list[str]", ()),
+        "target": SettingSpec("target", "str", None),
+        "beams": SettingSpec("beams", "int", 4),
+        "note": SettingSpec("note", "str", None, in_key=False),
+    },
+    for_each="targets",
+)
+FILM = stage(
+    "mux", (OutputSpec("film", "f.mkv", publish="mkv", suffix="subtitled", optional=True),)
+)
+
+
+def translated(*targets: str) -> Recipe:
+    values = {
+        "translation": {"targets": targets, "target": None, "beams": 4, "note": None},
+        "mux": {},
+    }
+    instances = [
+        *(StageInstance(TRANSLATION, target, (JobInput("media"),)) for target in targets),
+        StageInstance(FILM, None, (JobInput("srt.pt", "translation.pt", "srt"),)),
+    ]
+    python = JobEnvironment("asr", "e0", "/python")
+    return make_recipe(settings_of(values), instances, {"asr": python}, {}, MACHINE)
+
+
+def test_an_instance_has_its_own_value_and_its_outputs_that_language() -> None:
+    portuguese, french, film = translated("pt", "fr").stages
+    assert (portuguese.name, french.name) == ("translation.pt", "translation.fr")
+    assert portuguese.requested == {"target": "pt", "beams": 4}
+    assert portuguese.tuning == {"note": None, "targets": ["pt", "fr"]}
+    assert (portuguese.outputs[0].language, french.outputs[0].language) == ("pt", "fr")
+    assert film.inputs == (JobInput("srt.pt", "translation.pt", "srt"),)
+    made = film.outputs[0]
+    assert (made.language, made.suffix, made.optional) == (None, "subtitled", True)
+
+
+def test_one_more_language_leaves_the_others_as_they_are() -> None:
+    alone, both = translated("pt").stages[0], translated("pt", "fr").stages[0]
+    assert alone.requested == both.requested
+    assert (translated("pt").targets, translated("pt", "fr").targets) == (("pt",), ("pt", "fr"))
+
+
+def test_an_output_with_a_suffix_is_published_whatever_the_formats() -> None:
+    assert translated("pt", "fr").extensions == ("srt", "mkv")
 
 
 def test_formats_choose_what_is_published_and_texts_always_are() -> None:
@@ -145,6 +220,7 @@ def test_the_settings_key_changes_when_a_result_would(changes: dict[str, Any]) -
         {"hardware": replace(MACHINE, threads=64, cpu_name="other")},
         {"environment": "e1"},
         {"keep": "all"},
+        {"allow_cpu_fallback": True},
         {"max_workers": 4},
         {"specs": (replace(ASR, title="Listen", resources=Resources(8)), SUBTITLES)},
     ],
@@ -156,6 +232,12 @@ def test_the_settings_key_stays_when_only_the_way_changes(changes: dict[str, Any
 
 def maker(tmp_path: Path, user: str = "ann") -> JobMaker:
     return JobMaker(WorkFolder(tmp_path / "work"), user, now=lambda: NOON)
+
+
+def test_what_may_be_done_when_memory_does_not_suffice(tmp_path: Path) -> None:
+    for allowed in (False, True):
+        made = recipe(allow_cpu_fallback=allowed)
+        assert maker(tmp_path).make(made, SOURCE, None)[1].allow_cpu_fallback is allowed
 
 
 def test_a_job_holds_all_it_needs(tmp_path: Path) -> None:

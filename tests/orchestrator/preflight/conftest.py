@@ -39,6 +39,6 @@ def context(tmp_path: Path, spec: EnvironmentSpec) -> Context:
         options=BuildOptions(),
         store=Store(work, {"mine": MINE}, allow_downloads=False),
         models=(),
-        inference=None,
+        loadings=(),
         count_media=lambda _folder: 0,
     )

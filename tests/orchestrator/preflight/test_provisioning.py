@@ -4,22 +4,23 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from orchestrator.catalogue import EnvironmentSpec
 from orchestrator.contract.errors import Failure, fail
-from orchestrator.preflight import provisioning
-from orchestrator.preflight.context import Context, Inference, ModelWish
-from orchestrator.provision import environments, models
+from orchestrator.preflight import loading, provisioning
+from orchestrator.preflight.context import Context, Loading, ModelWish
+from orchestrator.provision import environments
 from orchestrator.provision.environments import Environment
 from orchestrator.provision.models import Model
 
 
 @pytest.fixture
 def built(context: Context, spec: EnvironmentSpec, tmp_path: Path) -> Environment:
-    return Environment("tiny", "k" * 64, tmp_path, Path(sys.executable), "3.12.1", {"thing": "1"})
+    return Environment(
+        "tiny", "k" * 64, tmp_path, Path(sys.executable), "3.12.1", {"thing": "1"}, {}
+    )
 
 
 @pytest.fixture
@@ -99,84 +100,117 @@ def test_a_model_that_is_here(context: Context, tmp_path: Path) -> None:
 def test_a_default_may_have_a_stand_in(
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = replace(context.store.specs["mine"], name="other")
-    store = replace(context.store, specs={**context.store.specs, "other": other})
+    other = Model("other", tmp_path, "k", "s")
     monkeypatch.setattr(
-        "orchestrator.preflight.context.find_ready_model",
-        lambda _store, name: Model("other", tmp_path, "k", "s") if name == "other" else None,
+        "orchestrator.preflight.context.stand_ins",
+        lambda _store, name, language: [other] if (name, language) == ("mine", "en") else [],
     )
-    monkeypatch.setattr("orchestrator.preflight.context.local_models", lambda _store: [other])
-    having = replace(context, store=store)
-    check = provisioning.check_model(having, ModelWish("mine", was_default=True))
+    check = provisioning.check_model(context, ModelWish("mine", True, "en"))
     assert check.ok is None
     assert "other, the largest that is, stands in" in check.detail
-    assert provisioning.check_model(having, ModelWish("mine")).blocks
-    english = replace(other, languages=("en",))
-    monkeypatch.setattr("orchestrator.preflight.context.local_models", lambda _store: [english])
-    assert having.find_model(ModelWish("mine", was_default=True)) is None
+    assert provisioning.check_model(context, ModelWish("mine", False, "en")).blocks
+    assert context.find_model(ModelWish("mine", True, "de")) is None
 
 
-class TestRecognition:
+class TestLoading:
     """The child is replaced by one line of Python: what it says is what the check judges."""
 
     @pytest.fixture
-    def having(
-        self, context: Context, ready: Environment, spec: EnvironmentSpec, tmp_path: Path
-    ) -> Context:
+    def wanted(self, context: Context, spec: EnvironmentSpec, tmp_path: Path) -> Loading:
         context.work_dir.mkdir()
-        wish = own_model(tmp_path)
-        inference = Inference(tmp_path, spec, wish, "cpu", {"compute_type": "int8"})
-        return replace(context, inference=inference)
+        return Loading("asr", tmp_path, spec, (own_model(tmp_path),), "cpu", {"beams": 3})
 
     def says(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str) -> None:
         child = tmp_path / "child.py"
-        child.write_text(f"import json, sys\n{code}\n")
-        monkeypatch.setattr(provisioning, "_CHILD", child)
+        child.write_text(f"import json, os, sys\n{code}\n")
+        monkeypatch.setattr(loading, "_CHILD", child)
+
+    def loaded(self, **more: object) -> str:
+        answer: dict[str, object] = {"load_seconds": 1.0, "rss_bytes": 5_000_000, **more}
+        return f"print({'batch-subtitles-loaded:' + json.dumps(answer)!r})"
 
     def heard(self, text: str) -> str:
-        answer: dict[str, Any] = {"text": text, "compute_type": "int8"}
-        answer.update(load_seconds=1.0, run_seconds=2.0)
-        return f"print({'batch-subtitles-heard:' + json.dumps(answer)!r})"
+        return self.loaded(text=text, compute_type="int8", run_seconds=2.0)
 
-    def test_no_speech_no_recognition(self, context: Context) -> None:
-        assert provisioning.check_recognition(context).ok is True
+    def test_not_without_its_environment(self, context: Context, wanted: Loading) -> None:
+        assert provisioning.check_loading(context, wanted).blocks
 
-    def test_not_without_its_environment(
-        self, context: Context, spec: EnvironmentSpec, tmp_path: Path
+    def test_not_without_its_model(
+        self, context: Context, wanted: Loading, ready: Environment
     ) -> None:
-        wanted = Inference(tmp_path, spec, ModelWish("mine"), "cpu", {})
-        assert provisioning.check_recognition(replace(context, inference=wanted)).blocks
+        lacking = replace(wanted, models=(ModelWish("mine"),))
+        assert provisioning.check_loading(context, lacking).blocks
+
+    def test_a_model_that_only_loads(
+        self,
+        context: Context,
+        wanted: Loading,
+        ready: Environment,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        self.says(monkeypatch, tmp_path, self.loaded())
+        check = provisioning.check_loading(replace(context, sample=tmp_path / "a.flac"), wanted)
+        assert check.ok is True
+        assert check.name == "stage asr"
+        assert check.detail.endswith("on cpu: loaded in 1.0 s, 5 MB of memory")
 
     def test_it_hears(
-        self, having: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self,
+        context: Context,
+        wanted: Loading,
+        ready: Environment,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
     ) -> None:
         self.says(monkeypatch, tmp_path, self.heard("the old lighthouse"))
-        check = provisioning.check_recognition(replace(having, sample=tmp_path / "a.flac"))
+        check = provisioning.check_loading(replace(context, sample=tmp_path / "a.flac"), wanted)
         assert check.ok is True
         assert "heard 'the old lighthouse'" in check.detail
 
     def test_it_is_given_what_the_stage_is_given(
-        self, having: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self,
+        context: Context,
+        wanted: Loading,
+        ready: Environment,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
     ) -> None:
-        self.says(monkeypatch, tmp_path, "print(sys.argv[1:])")
-        check = provisioning.check_recognition(having)
-        for word in ("model_path", '"threads": 4', '"device": "cpu"', '"compute_type": "int8"'):
+        monkeypatch.setenv("HF_TOKEN", "hf_secret")
+        self.says(
+            monkeypatch,
+            tmp_path,
+            "print(sys.argv[1:], os.environ.get('HF_TOKEN'), os.environ['HF_HUB_OFFLINE'])",
+        )
+        check = provisioning.check_loading(context, wanted)
+        for word in ("model_path", '"models": [', '"threads": 4', '"device": "cpu"', '"beams": 3'):
             assert word in check.detail
+        assert check.detail.endswith("None 1")
 
     def test_no_words_in_speech_is_a_failure_in_noise_it_is_not(
-        self, having: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self,
+        context: Context,
+        wanted: Loading,
+        ready: Environment,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
     ) -> None:
         self.says(monkeypatch, tmp_path, self.heard(""))
-        assert provisioning.check_recognition(having).ok is True
-        deaf = provisioning.check_recognition(replace(having, sample=tmp_path / "a.flac"))
+        assert provisioning.check_loading(context, wanted).ok is True
+        deaf = provisioning.check_loading(replace(context, sample=tmp_path / "a.flac"), wanted)
         assert deaf.blocks
         assert "no words in a.flac" in deaf.detail
 
     def test_a_model_that_cannot_be_loaded(
-        self, having: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self,
+        context: Context,
+        wanted: Loading,
+        ready: Environment,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
     ) -> None:
         self.says(monkeypatch, tmp_path, "raise RuntimeError('Unsupported model binary version')")
-        check = provisioning.check_recognition(having)
+        check = provisioning.check_loading(context, wanted)
         assert check.blocks
         assert "Unsupported model binary version" in check.detail
 
@@ -187,7 +221,7 @@ def test_choosing_fails_as_provisioning_fails(
     def unavailable(*_rest: object, **_more: object) -> Model:
         raise fail("model_unavailable", "gone", "look")
 
-    monkeypatch.setattr(models, "choose_model", unavailable)
+    monkeypatch.setattr(provisioning, "choose_model", unavailable)
     check = provisioning.check_model(replace(context, build=True), ModelWish("mine"))
     assert check.detail == "gone"
     with pytest.raises(Failure):

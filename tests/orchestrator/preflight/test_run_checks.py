@@ -10,7 +10,7 @@ from orchestrator.contract.errors import ErrorInfo
 from orchestrator.hardware import Gpu
 from orchestrator.preflight.base import check_base_packages, check_python
 from orchestrator.preflight.check import Check, failed, passed
-from orchestrator.preflight.context import Context, ModelWish
+from orchestrator.preflight.context import Context, Loading, ModelWish
 from orchestrator.preflight.run import check_gpu, check_processor, run_checks
 from orchestrator.preflight.stamp import is_fresh, stamp_key, write_stamp
 from orchestrator.provision.environments import Environment
@@ -65,11 +65,13 @@ def test_gpu_and_driver(
 
 
 def test_every_check_has_its_own_line(context: Context) -> None:
-    given = replace(context, models=(ModelWish("mine"),))
+    wish = ModelWish("mine")
+    loading = Loading("asr", Path("stages/asr"), context.environments[0], (wish,), "cpu", {})
+    given = replace(context, models=(wish,), loadings=(loading,))
     found = run_checks(given)
     assert [check.name for check in found] == [
         *("processor", "GPU", "work folder", "file system", "disk space", "uv"),
-        *("environment tiny", "model mine", "recognition", "input folder", "output folder"),
+        *("environment tiny", "model mine", "stage asr", "input folder", "output folder"),
     ]
     assert check_processor(given) == found[0]
     assert all(check.fix for check in found if check.ok is not True)
@@ -77,7 +79,7 @@ def test_every_check_has_its_own_line(context: Context) -> None:
 
 class TestStamp:
     def environment(self, tmp_path: Path) -> Environment:
-        return Environment("asr", "k" * 64, tmp_path, tmp_path / "python", "3.12.1", {})
+        return Environment("asr", "k" * 64, tmp_path, tmp_path / "python", "3.12.1", {}, {})
 
     def test_fresh_until_something_changes(self, tmp_path: Path) -> None:
         folder = tmp_path / "model"

@@ -128,7 +128,7 @@ def test_the_key_follows_models_environments_and_settings(
     fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = Model("base", fresh, "m" * 64, "somewhere")
-    built = Environment("asr", "k" * 64, fresh, fresh / "python", "3.12.1", {})
+    built = Environment("asr", "k" * 64, fresh, fresh / "python", "3.12.1", {}, {})
 
     def key(**given: object) -> str | None:
         loaded = load_settings(cli={k.replace("__", "."): v for k, v in given.items()}, environ={})

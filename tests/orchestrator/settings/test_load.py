@@ -21,6 +21,7 @@ from orchestrator.settings import (
     parse_assignments,
     work_folder,
 )
+from orchestrator.settings.schema import DEFAULT_WORKFLOWS
 
 SPOKEN: Mapping[str, Any] = {
     "model": {"type": "str", "default": "auto", "auto": True},
@@ -126,7 +127,7 @@ def test_stages_and_workflows_merge_key_by_key(world: World) -> None:
         "track": None,
     }
     assert loaded.settings.workflow == "karaoke"
-    assert set(loaded.settings.workflows) == {"subtitle-gen", "transcribe", "karaoke"}
+    assert set(loaded.settings.workflows) == {*DEFAULT_WORKFLOWS, "karaoke"}
     assert loaded.sources["stages.speak.words"] == str(world.user)
     assert loaded.sources["stages.speak.copy"] == "default"
     assert loaded.sources["workflows.karaoke"] == str(world.config)
@@ -435,7 +436,7 @@ def test_settings_are_frozen_and_can_be_written_as_json(world: World) -> None:
         settings.workflows["x"] = ()  # type: ignore[index]
     data = json.loads(settings.model_dump_json())
     assert data["stages"]["speak"]["beam"] == 5
-    assert data["workflows"]["subtitle-gen"] == ["demux", "asr", "subtitles"]
+    assert data["workflows"]["subtitle-gen"] == list(DEFAULT_WORKFLOWS["subtitle-gen"])
 
 
 def test_assignments() -> None:

@@ -163,6 +163,101 @@ def test_another_stage_decides_for_itself() -> None:
     assert resolved(Settings(), machine(), CATALOGUE).stages["other"]["model"] == "auto"
 
 
+TRANSLATE = stage(
+    "translate",
+    SettingSpec("batch_size", "int", "auto", auto=True, in_key=False),
+    SettingSpec("compute_type", "str", "auto", auto=True, choices=("auto", "float16", "float32")),
+    SettingSpec("device", "str", "auto", auto=True),
+    SettingSpec("beams", "int", 4),
+)
+
+
+@pytest.mark.parametrize(
+    ("hardware", "batch_size", "compute_type", "device", "reason"),
+    [
+        (machine(), 4, "float32", "cpu", "this stage runs on the CPU"),
+        (mps(32), 4, "float32", "cpu", "this stage runs on the CPU"),
+        (machine(gpu(12)), 32, "float16", "cuda", "RTX 4070 has 12.0 GB of memory"),
+        (machine(gpu(8)), 16, "float16", "cuda", "RTX 4070 has 8.0 GB of memory"),
+        (machine(gpu(4, "GTX 960")), 8, "float32", "cuda", "GTX 960 has 4.0 GB of memory"),
+    ],
+)
+def test_what_any_stage_may_leave_to_the_hardware(
+    hardware: Hardware, batch_size: int, compute_type: str, device: str, reason: str
+) -> None:
+    result = resolved(Settings(), hardware, Catalogue({"translate": TRANSLATE}, {}))
+    assert dict(result.stages["translate"]) == {
+        "batch_size": batch_size,
+        "compute_type": compute_type,
+        "device": device,
+        "beams": 4,
+    }
+    choices = {choice.key: choice.reason for choice in result.choices}
+    assert choices["stages.translate.batch_size"] == reason
+    assert "stages.translate.beams" not in choices
+
+
+def test_a_format_that_the_stage_does_not_know_stays_its_own_decision() -> None:
+    spec = SettingSpec("compute_type", "str", "auto", auto=True, choices=("auto", "int8"))
+    result = resolved(Settings(), machine(), Catalogue({"s": stage("s", spec)}, {}))
+    assert result.stages["s"]["compute_type"] == "auto"
+
+
+def test_the_table_is_for_every_engine_that_recognises() -> None:
+    other = replace(ASR, name="asr-other", role="asr", engine="other")
+    result = resolved(Settings(), machine(gpu(12)), Catalogue({"asr-other": other}, {}))
+    assert result.stages["asr-other"]["model"] == "large-v3"
+
+
+def test_what_is_set_for_a_role_holds_for_each_engine_of_it() -> None:
+    other = replace(
+        ASR,
+        name="asr-other",
+        role="asr",
+        engine="other",
+        settings={
+            **ASR.settings,
+            "hotwords": SettingSpec("hotwords", "str", None),
+            "beams": SettingSpec("beams", "int", 5),
+        },
+    )
+    known = Catalogue({"asr": ASR, "asr-other": other}, {})
+    given: dict[str, dict[str, Any]] = {
+        "asr": {"model": "small", "batch_size": 2, "hotwords": ("c",)}
+    }
+    result = resolved(Settings(stages=given), machine(), known).stages["asr-other"]
+    assert (result["model"], result["batch_size"], result["compute_type"]) == ("small", 2, "int8")
+    assert (result["hotwords"], result["beams"]) == (None, 5)  # it is something else there
+    own: dict[str, dict[str, Any]] = {**given, "asr-other": {"model": "medium"}}
+    result = resolved(Settings(stages=own), machine(), known).stages["asr-other"]
+    assert (result["model"], result["batch_size"]) == ("medium", 2)
+
+
+def test_only_the_choices_of_what_is_used_are_told() -> None:
+    result = resolved(Settings(), machine(), Catalogue({"asr": ASR, "translate": TRANSLATE}, {}))
+    assert {one.key for one in result.used_by(["translate"]).choices} == {
+        *("device", "stages.translate.batch_size"),
+        *("stages.translate.compute_type", "stages.translate.device"),
+    }
+
+
+def test_languages_to_translate_into_reach_the_stages_that_translate() -> None:
+    spec = replace(
+        stage(
+            "translation",
+            SettingSpec("targets", "list[str]", ()),
+            SettingSpec("target", "str", None),
+        ),
+        for_each="targets",
+    )
+    known = Catalogue({"translation": spec}, {})
+    assert resolved(Settings(translate_to=("pt",)), machine(), known).stages["translation"][
+        "targets"
+    ] == ("pt",)
+    own = Settings(translate_to=("pt",), stages={"translation": {"targets": ("Deutsch-x", "por")}})
+    assert resolved(own, machine(), known).stages["translation"]["targets"] == ("Deutsch-x", "pt")
+
+
 def test_a_recogniser_with_fewer_settings() -> None:
     bare = replace(ASR, settings={"model": ASR.settings["model"]})
     result = resolved(Settings(), machine(), Catalogue({"asr": bare}, {}))

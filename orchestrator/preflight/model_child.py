@@ -1,7 +1,8 @@
-"""Loads the speech model as the stage does and recognises a few seconds; run by its path.
+"""Loads a stage's models as the stage's process does, and reports what that took; run by its path.
 
-``PYTHON -I recognise_child.py STAGE_FOLDER SETTINGS_JSON SAMPLE`` runs in the stage's environment.
-With an empty SAMPLE it makes a second of noise. It prints one marked line of JSON.
+``PYTHON -I model_child.py STAGE_FOLDER SETTINGS_JSON SAMPLE`` runs in the stage's environment. What
+recognises speech also has to hear a few seconds: of SAMPLE, or of noise made here where that is
+empty. It prints one marked line of JSON.
 """
 
 from __future__ import annotations
@@ -19,27 +20,33 @@ SECONDS = 8.0
 
 def main(stage_folder: str, settings: str, sample: str) -> int:
     """Exit status 0; whatever goes wrong is raised, for the traceback tells best."""
+    bootstrap = _bootstrap()
     started = time.perf_counter()
-    model = _stage(Path(stage_folder)).load(json.loads(settings))
+    model = bootstrap.import_stage(Path(stage_folder)).load(json.loads(settings))
     loaded = time.perf_counter()
-    whisper = model.whisper
+    answer: dict[str, Any] = {"load_seconds": loaded - started}
+    whisper = getattr(model, "whisper", None)
+    if hasattr(whisper, "transcribe"):
+        answer["compute_type"] = model.compute_type
+        answer["text"] = _hear(whisper, sample)[:80]
+        answer["run_seconds"] = time.perf_counter() - loaded
+    from orchestrator.contract.memory import rss_bytes
+
+    answer["rss_bytes"] = rss_bytes()
+    print("\nbatch-subtitles-loaded:" + json.dumps(answer), flush=True)
+    return 0
+
+
+def _hear(whisper: Any, sample: str) -> str:
     language = None if whisper.model.is_multilingual else "en"
     segments, _info = whisper.transcribe(
         _sound(sample), language=language, beam_size=1, clip_timestamps=[0.0, SECONDS]
     )
-    text = " ".join(segment.text.strip() for segment in segments) if sample else ""
-    heard = {
-        "text": text[:80],
-        "compute_type": model.compute_type,
-        "load_seconds": loaded - started,
-        "run_seconds": time.perf_counter() - loaded,
-    }
-    print("\nbatch-subtitles-heard:" + json.dumps(heard), flush=True)
-    return 0
+    return " ".join(segment.text.strip() for segment in segments) if sample else ""
 
 
-def _stage(folder: Path) -> Any:
-    """The stage's own module, imported as its process imports it."""
+def _bootstrap() -> Any:
+    """What every stage process starts with, so that the stage is imported as there."""
     place = Path(__file__).resolve().parents[1] / "contract" / "bootstrap.py"
     spec = importlib.util.spec_from_file_location("bootstrap", place)
     assert spec is not None
@@ -47,7 +54,7 @@ def _stage(folder: Path) -> Any:
     bootstrap = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(bootstrap)
     bootstrap.expose_contract()
-    return bootstrap.import_stage(folder)
+    return bootstrap
 
 
 def _sound(sample: str) -> Any:
