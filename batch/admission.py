@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from batch.leases import Measured
+
 HYSTERESIS_PERCENT = 10.0
 """A hold ends this far below its threshold, so that it does not flicker around it."""
 
@@ -13,7 +15,10 @@ NOTICEABLE_PERCENT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One sample; percentages of the whole machine. ``own_cpu`` is this batch with all children."""
+    """One sample; percentages of the whole machine. ``own_…`` is this batch with all children.
+
+    ``vram`` is of the GPU that others leave us most of; ``measured`` the same in bytes.
+    """
 
     at: float
     cpu: float
@@ -21,6 +26,9 @@ class Load:
     memory: float
     gpu: float | None = None
     vram: float | None = None
+    own_memory: float = 0.0
+    own_vram: float = 0.0
+    measured: Measured | None = None
 
     @property
     def cpu_pressure(self) -> float:
@@ -33,7 +41,25 @@ class Load:
         others = max(0.0, self.cpu - self.own_cpu)
         if others < NOTICEABLE_PERCENT:
             return others
-        return min(100.0, 100.0 * others / max(others, 100.0 - self.own_cpu))
+        return _of_what_we_leave(self.cpu, self.own_cpu)
+
+    @property
+    def memory_pressure(self) -> float:
+        """How much of the memory that this batch leaves over is in use by other programs.
+
+        What the batch itself may take is decided by what it reserves.
+        """
+        return _of_what_we_leave(self.memory, self.own_memory)
+
+    @property
+    def vram_pressure(self) -> float | None:
+        """The same of the GPU's memory."""
+        return None if self.vram is None else _of_what_we_leave(self.vram, self.own_vram)
+
+
+def _of_what_we_leave(total: float, own: float) -> float:
+    others = max(0.0, total - own)
+    return min(100.0, 100.0 * others / max(others, 100.0 - own, 1e-9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +117,8 @@ def next_hold(hold: Hold | None, load: Load, limits: Thresholds) -> Hold | None:
 def _over(load: Load, limits: Thresholds, margin: float) -> tuple[str, str] | None:
     """The first cause whose threshold, less ``margin``, is reached, and in words."""
     for cause, value, limit in (
-        ("memory", load.memory, limits.memory),
-        ("vram", load.vram, limits.vram),
+        ("memory", load.memory_pressure, limits.memory),
+        ("vram", load.vram_pressure, limits.vram),
         ("cpu", load.cpu_pressure, limits.cpu),
     ):
         if limit > 0 and value is not None and value >= limit - margin:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
@@ -13,20 +13,33 @@ import trio
 from batch.admission import Thresholds
 from batch.candidates import Candidates
 from batch.decide import Policy
+from batch.dispatch import Dispatcher, Rules, Wake
 from batch.events import Event, FileFinished, Observer, RunFinished
-from batch.filejob import Begun, FileRunner, Task
+from batch.filejob import FileRunner
 from batch.gate import Gate
+from batch.history import History
+from batch.leases import Machine
 from batch.listing import DirectoryListing
-from batch.load import LoadSampler
-from batch.pool import cancel_on, run_pool
+from batch.load import Gpus, LoadSampler
+from batch.measures import Measures
+from batch.queue import Queue
 from batch.scan import Places, Scan
+from batch.schedule.model import Limits
+from batch.schedule.order import Policy as Order
 from batch.state import State
+from batch.status import NAME as STATUS
+from batch.status import keep_status
 from batch.stop import Stop
+from batch.timeline import NAME as TIMELINE
+from batch.timeline import Timeline
+from batch.workers import READY, Pool, Worker
 from orchestrator.contract.errors import ErrorClass, ErrorInfo, ExitCode, Failure
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.launcher import Orders, job_argv
 from orchestrator.prepare import JobMaker, Recipe
 from orchestrator.prober import Prober, open_prober
+
+HISTORY_SECONDS = 60.0
 
 
 class Bus:
@@ -54,7 +67,11 @@ class Bus:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that one run needs to know. ``limit``: at most so many files are worked on."""
+    """All that one run needs to know. ``limit``: at most so many files are worked on.
+
+    ``gpus`` maps the devices of ``machine`` to their indices. ``resident``: stages run in workers
+    that stay; otherwise each attempt has a process of its own.
+    """
 
     run_id: str
     recipe: Recipe
@@ -65,17 +82,17 @@ class Plan:
     probe_python: Path
     probe_stage: Path
     thresholds: Thresholds
+    machine: Machine
     max_workers: int
     drain_seconds: float
     limit: int | None = None
     dry_run: bool = False
-    gpu_load: Callable[[], tuple[float, float] | None] = lambda: None
+    gpus: Mapping[str, int] = field(default_factory=dict)
+    order: Order = "fifo"
+    priority: Callable[[str], float] = lambda path: 0.0
+    resident: bool = True
+    limits: Limits = Limits()
     job_argv: Callable[[Path], list[str]] = job_argv
-
-    @property
-    def threads(self) -> int:
-        """CPU threads for each job: its share of the machine."""
-        return max(1, self.recipe.threads // self.max_workers)
 
 
 async def run_batch(
@@ -94,76 +111,144 @@ async def run_batch(
         ):
             background.start_soon(stop.watch_signals, everything)
             background.start_soon(stop.watch_deadline)
-            await _work_through(plan, listings, state, bus, orders, stop, prober, background)
+            history = History(await trio.to_thread.run_sync(state.history))
+            run = _Run(plan, state, bus, orders, stop, prober, history)
+            await (run.look_only(listings) if plan.dry_run else run.work_through(listings))
             background.cancel_scope.cancel()
     code = _exit_code(stop, bus)
     bus.emit(RunFinished(code, stop.error))
     return code
 
 
-async def _work_through(
-    plan: Plan,
-    listings: Iterable[DirectoryListing],
-    state: State,
-    bus: Bus,
-    orders: Orders,
-    stop: Stop,
-    prober: Prober,
-    background: trio.Nursery,
-) -> None:
-    scan = Scan(plan.places, plan.policy, state, bus.emit)
-    runner = FileRunner(
-        plan.recipe,
-        JobMaker(plan.work, plan.user),
-        state,
-        orders,
-        bus.emit,
-        plan.run_id,
-        plan.threads,
-        plan.job_argv,
-    )
-    candidates = Candidates(scan, plan.policy, state, prober, bus.emit, runner.begin, plan.limit)
+class _Run:
+    """What the parts of one run share, and how they are put together."""
 
-    async def look() -> None:
-        try:
-            await candidates.survey(listings)
-        except* Failure as failures:
-            _stop_for(stop, _first(failures))
+    def __init__(
+        self,
+        plan: Plan,
+        state: State,
+        bus: Bus,
+        orders: Orders,
+        stop: Stop,
+        prober: Prober,
+        history: History,
+    ) -> None:
+        self._plan = plan
+        self._state = state
+        self._bus = bus
+        self._orders = orders
+        self._stop = stop
+        self._history = history
+        self._measures = Measures(
+            plan.recipe.stages, plan.machine, plan.recipe.device, history, plan.resident
+        )
+        threads = max(1, plan.machine.threads // plan.max_workers)
+        self._wake = Wake()
+        self._queue = Queue(plan.order)
+        self._runner = FileRunner(
+            plan.recipe, JobMaker(plan.work, plan.user), state, orders, plan.run_id, plan.job_argv
+        )
+        self._candidates = Candidates(
+            Scan(plan.places, plan.policy, state, bus.emit),
+            plan.policy,
+            state,
+            prober,
+            bus.emit,
+            self._runner.begin,
+            self._queue,
+            plan.limit,
+            plan.priority,
+            lambda audio_seconds: self._measures.expected_seconds(audio_seconds, threads),
+            self._wake.set,
+        )
 
-    async with trio.open_nursery() as looking:
-        if plan.dry_run:
-            looking.start_soon(cancel_on, stop.requested, looking.cancel_scope)
-            await look()
-        else:
-            looking.start_soon(look)
-            gate = Gate(plan.thresholds, LoadSampler(plan.gpu_load), bus.emit)
-            background.start_soon(gate.watch)
-            work = _worker(plan, runner, bus, stop)
+    async def look_only(self, listings: Iterable[DirectoryListing]) -> None:
+        """Say what would be done."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_on, self._stop.requested, nursery.cancel_scope)
+            await self._look(listings)
+            nursery.cancel_scope.cancel()
+
+    async def work_through(self, listings: Iterable[DirectoryListing]) -> None:
+        """Look, and work on what is found; returns when all processes have ended."""
+        plan = self._plan
+        folder = plan.work.runs / plan.run_id
+        timeline = Timeline(folder / TIMELINE)
+        async with trio.open_nursery() as residents, trio.open_nursery() as tasks:
+            sampler = LoadSampler(Gpus(plan.gpus).read, plan.work.root)
+            gate = Gate(
+                plan.thresholds,
+                sampler,
+                self._bus.emit,
+                self._wake.set,
+                lambda load: timeline.sample(load, dispatcher.counts),
+            )
+
+            def note_worker(worker: Worker, what: str) -> None:
+                timeline.worker(worker, what)
+                if what == READY:
+                    self._measures.loaded(worker.kind.key, worker.last_used - worker.launched)
+
+            pool = Pool(folder / "workers", plan.run_id, residents, self._wake.set, note_worker)
+            dispatcher = Dispatcher(
+                Rules(plan.machine, plan.max_workers, plan.limits),
+                self._queue,
+                self._candidates,
+                self._runner,
+                pool,
+                gate,
+                self._measures,
+                timeline,
+                self._state,
+                self._bus.emit,
+                self._orders,
+                self._stop.requested,
+                self._wake,
+                self._note_error,
+                lambda error: _stop_for(self._stop, error),
+            )
+            timeline.begin(
+                run_id=plan.run_id,
+                threads=plan.machine.threads,
+                ram_bytes=plan.machine.ram_bytes,
+                vram_bytes=dict(plan.machine.vram_bytes),
+            )
+            tasks.start_soon(self._look, listings)
+            tasks.start_soon(self._keep_history)
+            tasks.start_soon(keep_status, folder / STATUS, plan.run_id, dispatcher.status)
+            tasks.start_soon(gate.watch)
+            tasks.start_soon(pool.watch)
             try:
-                await run_pool(candidates, plan.max_workers, gate.wait_open, work, stop.requested)
-            except* Failure as failures:
-                _stop_for(stop, _first(failures))
-        looking.cancel_scope.cancel()
+                await dispatcher.run()
+            finally:
+                tasks.cancel_scope.cancel()
+                pool.close()
+                timeline.end()
+        await self._save_history()
 
+    async def _keep_history(self) -> None:
+        """Write down now and then what was learnt, so that a crash does not cost all of it."""
+        while True:
+            await trio.sleep(HISTORY_SECONDS)
+            await self._save_history()
 
-def _worker(
-    plan: Plan, runner: FileRunner, bus: Bus, stop: Stop
-) -> Callable[[tuple[Task, Begun | ErrorInfo]], Awaitable[None]]:
-    async def work(begun: tuple[Task, Begun | ErrorInfo]) -> None:
-        path = begun[0].item.path
+    async def _save_history(self) -> None:
+        changes = self._history.take_changes()
+        if changes:
+            await trio.to_thread.run_sync(self._state.save_history, changes)
+
+    async def _look(self, listings: Iterable[DirectoryListing]) -> None:
         try:
-            error = await runner.run(*begun)
-        except Failure as failure:
-            bus.emit(FileFinished(path, "failed", error=failure.info))
-            _stop_for(stop, failure.info)
-            return
-        except BaseException:  # cancelled, alone or in a group, or a bug
-            bus.emit(FileFinished(path, "interrupted"))
-            raise
-        if error is not None and _ends_the_run(error, plan.places.input_root):
-            _stop_for(stop, error)
+            await self._candidates.survey(listings)
+        except* Failure as failures:
+            _stop_for(self._stop, _first(failures))
+        finally:
+            self._queue.complete = True
+            self._wake.set()
 
-    return work
+    def _note_error(self, error: ErrorInfo) -> None:
+        if _ends_the_run(error, self._plan.places.input_root):
+            _stop_for(self._stop, error)
 
 
 def _ends_the_run(error: ErrorInfo, input_root: str) -> bool:
@@ -190,3 +275,8 @@ def _exit_code(stop: Stop, bus: Bus) -> ExitCode:
     if stop.exit_code is not None:
         return stop.exit_code
     return ExitCode.SOME_FAILED if bus.failed else ExitCode.OK
+
+
+async def _cancel_on(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()

@@ -1,4 +1,4 @@
-"""From candidates to tasks: look into each file just before its turn, and decide for good."""
+"""From candidates to tasks: look into each file ahead of its turn, and decide for good at it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from batch.events import AllDecided, Event, FileFinished, Queued
 from batch.filejob import Task
 from batch.folder_view import FolderView
 from batch.listing import DirectoryListing, MediaFile
+from batch.queue import Queue
 from batch.scan import Candidate, Scan
 from batch.state import State
 from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
@@ -41,7 +42,7 @@ class _Afresh(Generic[Begun]):
 
 
 class Candidates(Generic[Begun]):
-    """Looks into every file ahead of the work, and gives out tasks in the scan's order.
+    """Looks into every file ahead of the work and puts what needs work into the queue.
 
     The survey runs ahead of the work through the whole library, so that the time left can be told
     early. What it learns goes into the state; in memory it keeps the candidates alone, and each is
@@ -57,7 +58,11 @@ class Candidates(Generic[Begun]):
         prober: Prober,
         emit: Callable[[Event], None],
         begin: Callable[[Task], Begun],
+        queue: Queue,
         limit: int | None = None,
+        priority: Callable[[str], float] = lambda path: 0.0,
+        expected: Callable[[float | None], float | None] = lambda audio_seconds: None,
+        changed: Callable[[], None] = lambda: None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._scan = scan
@@ -66,10 +71,13 @@ class Candidates(Generic[Begun]):
         self._prober = prober
         self._emit = emit
         self._begin = begin
+        self._queue = queue
+        self._priority = priority
+        self._expected = expected
+        self._changed = changed
         self._now_ns = now_ns
         self._left = math.inf if limit is None else limit
         self._unsaved: dict[str, tuple[MediaFile, ProbeResult]] = {}
-        self._send, self._ready = trio.open_memory_channel[Candidate](math.inf)
 
     async def survey(self, listings: Iterable[DirectoryListing]) -> None:
         """Find and look into all files; those still being written come last.
@@ -79,7 +87,7 @@ class Candidates(Generic[Begun]):
         """
         found, candidates = trio.open_memory_channel[Candidate](math.inf)
         waiting: list[Candidate] = []
-        async with self._send, trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:
             nursery.start_soon(self._walk, listings, found)
             async for candidate in candidates:
                 if candidate.deferred:
@@ -92,24 +100,24 @@ class Candidates(Generic[Begun]):
             await self._save_probes()
         self._emit(AllDecided())
 
-    def __aiter__(self) -> Candidates[Begun]:
-        return self
+    async def take(self, candidate: Candidate) -> tuple[Task, Begun] | None:
+        """Decide afresh, now that it is the file's turn; None, and reported, if it needs no work.
 
-    async def __anext__(self) -> tuple[Task, Begun]:
-        """The next file to work on, decided afresh; waits for the survey where it must."""
-        async for candidate in self._ready:
-            probed: tuple[MediaFile, ProbeResult] | None = None
-            while (afresh := await self._afresh(candidate, probed)) is not None:
-                if afresh.started is not None:
-                    return afresh.started
-                if not isinstance(afresh.decision, NeedsProbe):
-                    growing = isinstance(afresh.decision, Deferred)
-                    self._scan.settle(
-                        afresh.item, candidate.view, _GROWING if growing else afresh.decision
-                    )
-                    break
-                probed = afresh.item, await self._probe(afresh.item)
-        raise StopAsyncIteration
+        Raises:
+            Failure: our own state cannot be read or written.
+        """
+        probed: tuple[MediaFile, ProbeResult] | None = None
+        while (afresh := await self._afresh(candidate, probed)) is not None:
+            if afresh.started is not None:
+                return afresh.started
+            if not isinstance(afresh.decision, NeedsProbe):
+                growing = isinstance(afresh.decision, Deferred)
+                self._scan.settle(
+                    afresh.item, candidate.view, _GROWING if growing else afresh.decision
+                )
+                return None
+            probed = afresh.item, await self._probe(afresh.item)
+        return None
 
     async def _afresh(
         self, candidate: Candidate, probed: tuple[MediaFile, ProbeResult] | None
@@ -159,8 +167,12 @@ class Candidates(Generic[Begun]):
         decision = decide(item, view, self._policy, self._now_ns(), probe)
         if isinstance(decision, Work):
             self._left -= 1
-            self._emit(Queued(item.path, item.size, probe.duration, decision.reason.value))
-            self._send.send_nowait(candidate)
+            expected = self._expected(probe.duration)
+            self._emit(
+                Queued(item.path, item.size, probe.duration, decision.reason.value, expected)
+            )
+            self._queue.add(candidate, probe.duration, self._priority(item.path))
+            self._changed()
         elif isinstance(decision, Deferred):
             await self._look_late(candidate)
         else:

@@ -6,23 +6,27 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from batch.options import Options
 from orchestrator.contract.errors import ExitCode, Failure, exit_code_of
+from orchestrator.contract.paths import WorkFolder
 from orchestrator.settings import (
     LoadedSettings,
     explained_defaults,
     load_settings,
     parse_assignments,
+    work_folder,
 )
-from orchestrator.terminal import print_failure
+from orchestrator.terminal import print_failure, printable
 
 _SETTING_FLAGS = (
     ("--input-dir", "input_dir", "DIR", "the library (or give it without a flag)"),
     ("--output-dir", "output_dir", "DIR", "where subtitles go, in the library's structure"),
     ("--work-dir", "work_dir", "DIR", "state, environments and models; on a local disk"),
-    ("--max-workers", "max_workers", "N", "files worked on at one moment"),
+    ("--max-workers", "max_workers", "N", "files worked on at one moment; auto finds the number"),
+    ("--order", "order", "ORDER", "fifo, shortest-first, longest-first or priority"),
     ("--language", "language", "CODE", "language of the speech, e.g. en; auto finds out"),
     ("--workflow", "workflow", "NAME", "subtitle-gen or transcribe, or one of your own"),
     ("--formats", "formats", "LIST", "subtitle files to publish, e.g. srt,vtt"),
@@ -45,6 +49,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.OK
     try:
         options = _options(given)
+        if given.explain is not None:
+            from batch.explain import from_running_batch
+
+            lines = from_running_batch(options, given.explain)
+            if lines is not None:
+                print("\n".join(lines))
+                return ExitCode.OK
+            options = replace(options, dry_run=True)
+        if given.timeline is not None:
+            from batch.timeline_page.make import make_page
+
+            work = WorkFolder(work_folder(options.loaded.settings).absolute())
+            print(printable(str(make_page(work, given.timeline))))
+            return ExitCode.OK
         from batch.session import run_session  # the heavy imports, once the settings are right
 
         return run_session(options)
@@ -87,6 +105,20 @@ def _parser() -> argparse.ArgumentParser:
         "--retry-failed", action="store_true", help="try files again that failed for good"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and why")
+    parser.add_argument(
+        "--explain",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="say why a file waits (of all files without FILE), or what would be done with it",
+    )
+    parser.add_argument(
+        "--timeline",
+        nargs="?",
+        const="latest",
+        metavar="RUN",
+        help="draw what ran when, as a page: of the latest run, or of the one named",
+    )
     parser.add_argument("--limit", type=_positive, metavar="N", help="work on at most N files")
     parser.add_argument(
         "--stages", type=_names, default=(), metavar="LIST", help="only these, e.g. demux,asr"
@@ -105,8 +137,8 @@ def _options(given: argparse.Namespace) -> Options:
     values = vars(given)
     cli = parse_assignments(given.set)
     cli.update({key: values[key] for _, key, _, _ in _SETTING_FLAGS if values[key] is not None})
-    if given.input is not None:
-        cli["input_dir"] = given.input
+    if given.input or given.explain:
+        cli["input_dir"] = given.explain or given.input
     loaded = _load(given, cli)
     if loaded.settings.input_dir is None and given.default_input_dir is not None:
         loaded = _load(given, {**cli, "input_dir": str(given.default_input_dir)})

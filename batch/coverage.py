@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
+from orchestrator.contract.job import SPEECH
+from orchestrator.contract.languages import normalise
 from orchestrator.contract.media import ProbeResult
 from orchestrator.contract.naming import TEXT_SUBTITLE_EXTENSIONS, parse_sidecar
 
@@ -69,3 +71,35 @@ def covering(subtitles: Iterable[Subtitle], wanted: Sequence[str]) -> Subtitle |
         if not wanted or subtitle.language is None or subtitle.language in wanted:
             return subtitle
     return None
+
+
+def covered(
+    subtitles: Sequence[Subtitle],
+    languages: Iterable[str],
+    speech: Sequence[str] | None,
+) -> dict[str, Subtitle]:
+    """Of ``languages`` those in which there is a subtitle already, and which.
+
+    ``SPEECH`` among them is the language of the speech: one of ``speech``, any where that is
+    empty, and not to be told where it is None. A translation is covered by a subtitle that states
+    its language, and such a one does not cover speech of a language that nobody knows.
+    """
+    wanted = tuple(languages)
+    translations = [one for one in wanted if one != SPEECH]
+    found = {}
+    for language in wanted:
+        if language != SPEECH:
+            subtitle = next((one for one in subtitles if _is_in(one, language)), None)
+        elif speech is None:
+            subtitle = None
+        else:
+            others = [] if speech else translations
+            left = [one for one in subtitles if not any(_is_in(one, other) for other in others)]
+            subtitle = covering(left, speech)
+        if subtitle is not None:
+            found[language] = subtitle
+    return found
+
+
+def _is_in(subtitle: Subtitle, language: str) -> bool:
+    return subtitle.language is not None and subtitle.language == normalise(language)

@@ -1,7 +1,8 @@
 """What to do with one file, and why: pure decisions, each with a reason code.
 
-The order of the questions: is it finished, can it be worked on, is it still being written, has it
-a subtitle already, is the name free. What costs more is asked later, and the probe last.
+The order of the questions: is it finished, is it ours, can it be worked on, has it a subtitle in
+every language already, is it still being written, are the names free. What costs more is asked
+later, and the probe last.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from batch.coverage import Subtitle, covering, embedded_subtitles, sidecar_subtitles
+from batch.coverage import Subtitle, covered, embedded_subtitles, sidecar_subtitles
 from batch.discover import is_settled
 from batch.folder_view import FolderView
 from batch.listing import MediaFile
 from batch.ownership import Ownership
 from batch.state import DONE, FAILED, FileRecord
 from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
+from orchestrator.contract.job import SPEECH, JobOutput, is_present, is_subtitle
 from orchestrator.contract.media import ProbeResult, choose_audio
-from orchestrator.contract.naming import TEXT_SUBTITLE_EXTENSIONS, media_stem, sidecar_name
+from orchestrator.contract.naming import media_stem, output_name
 
 
 class Reason(StrEnum):
@@ -29,6 +31,7 @@ class Reason(StrEnum):
     SUBTITLE_EXISTS = "subtitle_exists"
     NAME_TAKEN = "name_taken"
     SAME_NAME = "same_name"
+    OWN_FILM = "own_film"
     STILL_GROWING = "still_growing"
     EXCLUDED = "excluded"
     PARTIAL = "partial"
@@ -47,19 +50,28 @@ class Policy:
     """What the user wants of this run.
 
     ``languages`` are the possible languages of the speech (ISO 639-1; empty: found out per file),
-    ``extensions`` the sidecars that each file is to get.
+    ``outputs`` what is to be published of each file, ``targets`` the languages of translations.
     """
 
     settings_key: str
-    extensions: tuple[str, ...]
+    outputs: tuple[JobOutput, ...]
     languages: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
     settle_seconds: float = 0.0
     resume: bool = True
     retry_failed: bool = False
 
     @property
-    def makes_subtitles(self) -> bool:
-        return not TEXT_SUBTITLE_EXTENSIONS.isdisjoint(self.extensions)
+    def subtitles(self) -> tuple[str, ...]:
+        """Languages of the subtitles that each file is to get, ``SPEECH`` for that of the speech.
+
+        A film that is published holds all of them, whether they are published as well or not.
+        """
+        if any(output.suffix for output in self.outputs):
+            return (SPEECH, *self.targets)
+        return tuple(
+            dict.fromkeys(one.language or SPEECH for one in self.outputs if is_subtitle(one))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +88,13 @@ class Work:
     """A job is to be made. ``language`` is that of the speech where it is known beforehand.
 
     ``owned`` maps names in the target folder to the SHA-256 of the files there that are ours and
-    may be replaced.
+    may be replaced. ``present`` are the languages of subtitles that are there and stay.
     """
 
     reason: Reason
     language: str | None = None
     owned: Mapping[str, str] = field(default_factory=dict)
+    present: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +121,7 @@ Decision = Skip | Work | NeedsProbe | Deferred | Failed
 
 _ALREADY_DONE = Skip(Reason.ALREADY_DONE, "finished by an earlier run with these settings")
 _SAME_CONTENT = Skip(_ALREADY_DONE.reason, _ALREADY_DONE.detail, restamp=True)
+_OWN_FILM = Skip(Reason.OWN_FILM, "this program made it of another file, with subtitles inside")
 _NEEDS_PROBE = NeedsProbe()
 _UNKNOWN_LANGUAGE = (
     "; the language of the speech is not known beforehand: give --language to decide otherwise"
@@ -126,6 +140,8 @@ def decide(
         settled = _by_record(item, view, policy, record, probe)
         if settled is not None:
             return settled
+    if (record is None and view.published_it(item)) or (probe is not None and probe.ours):
+        return _OWN_FILM
     error = item.error
     if error is not None:
         return Failed(error)
@@ -138,13 +154,13 @@ def decide(
         )
     owned = _owned(view, record)
     wanted = _wanted(policy, probe)
-    exists = _existing_subtitle(stem, view, policy, owned, wanted, probe)
-    if exists is not None:
-        return exists
+    present = _present(stem, view, policy, owned, wanted, probe)
+    if present and len(present) == len(policy.subtitles):
+        return _subtitle_exists(present, wanted)
     if not is_settled(item.mtime_ns, now_ns, policy.settle_seconds):
         return Deferred(Reason.STILL_GROWING, "it was written to a moment ago")
     known = wanted[0] if wanted is not None and len(wanted) == 1 else None
-    refused = _refused_target(stem, view, policy, owned, known)
+    refused = _refused_target(stem, view, policy, owned, known, present)
     if refused is not None:
         return refused
     if not view.writable:
@@ -155,7 +171,7 @@ def decide(
         return Failed(probe.error)
     if not probe.audio:
         return Failed(_no_audio(item))
-    return Work(_why(item, record, policy, probe), known, owned)
+    return Work(_why(item, record, policy, probe), known, owned, tuple(present))
 
 
 def _by_record(
@@ -198,40 +214,55 @@ def _wanted(policy: Policy, probe: ProbeResult | None) -> tuple[str, ...] | None
     return policy.languages
 
 
-def _existing_subtitle(
+def _present(
     stem: str,
     view: FolderView,
     policy: Policy,
     owned: Mapping[str, str],
     wanted: tuple[str, ...] | None,
     probe: ProbeResult | None,
-) -> Skip | None:
-    if wanted is None or not policy.makes_subtitles:
-        return None
+) -> dict[str, Subtitle]:
+    """The languages of the policy in which somebody else's subtitle is there, and which it is."""
     ours = owned if view.beside_media else {}
     names = [name for name in view.sidecars.get(stem, ()) if name not in ours]
     subtitles: list[Subtitle] = sidecar_subtitles(names, stem)
     if probe is not None:
         subtitles += embedded_subtitles(probe)
-    found = covering(subtitles, wanted)
-    if found is None:
-        return None
-    detail = f"{found.label} ({found.language or 'language not stated'})"
-    return Skip(Reason.SUBTITLE_EXISTS, detail if len(wanted) == 1 else detail + _UNKNOWN_LANGUAGE)
+    return covered(subtitles, policy.subtitles, wanted)
+
+
+def _subtitle_exists(present: Mapping[str, Subtitle], wanted: tuple[str, ...] | None) -> Skip:
+    found = dict.fromkeys(present.values())
+    detail = ", ".join(f"{one.label} ({one.language or 'language not stated'})" for one in found)
+    unsure = SPEECH in present and wanted is not None and len(wanted) != 1
+    return Skip(Reason.SUBTITLE_EXISTS, detail + _UNKNOWN_LANGUAGE if unsure else detail)
 
 
 def _refused_target(
-    stem: str, view: FolderView, policy: Policy, owned: Mapping[str, str], language: str | None
+    stem: str,
+    view: FolderView,
+    policy: Policy,
+    owned: Mapping[str, str],
+    language: str | None,
+    present: Mapping[str, Subtitle],
 ) -> Skip | Failed | None:
-    """A name that is too long or not free. An unknown language is counted with two letters."""
-    for extension in policy.extensions:
+    """A name that is too long, or none that is free. A job leaves alone what is not ours.
+
+    An unknown language is counted with two letters.
+    """
+    taken = []
+    outputs = [one for one in policy.outputs if not is_present(one, present)]
+    for one in outputs:
         try:
-            name = sidecar_name(stem, language or "xx", extension)
+            name = output_name(stem, language or "xx", one.publish or "", one.language, one.suffix)
         except Failure as failure:
             return Failed(failure.info)
-        if language is not None and name not in owned and view.target_exists(name):
-            return Skip(Reason.NAME_TAKEN, f"{name} exists already and is not ours")
-    return None
+        known = language or one.language or one.suffix
+        if known and name not in owned and view.target_exists(name):
+            taken.append(name)
+    if not taken or len(taken) < len(outputs):
+        return None
+    return Skip(Reason.NAME_TAKEN, f"there already, and not ours: {', '.join(taken)}")
 
 
 def _owned(view: FolderView, record: FileRecord | None) -> dict[str, str]:

@@ -42,12 +42,16 @@ class Discovered(Event):
 
 @dataclass(frozen=True, slots=True)
 class Queued(Event):
-    """A file will be worked on. ``audio_seconds`` None: the length is not known."""
+    """A file will be worked on. ``audio_seconds`` None: the length is not known.
+
+    ``expected_seconds`` is what it took this machine for such files before; None: it never did any.
+    """
 
     path: str
     size_bytes: int
     audio_seconds: float | None
     reason: str
+    expected_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,17 @@ class Skipped(Event):
 
 @dataclass(frozen=True, slots=True)
 class FileStarted(Event):
+    """A stage of the file runs for the first time since it was taken from the queue."""
+
     path: str
     job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileParked(Event):
+    """A file that was begun waits again: others go first, and it goes on from where it was."""
+
+    path: str
 
 
 @dataclass(frozen=True, slots=True)

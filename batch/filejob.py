@@ -8,22 +8,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import trio
 
 from batch.decide import Work
-from batch.events import (
-    Event,
-    FileFinished,
-    FileStarted,
-    FileWarning,
-    StageProgress,
-    StagesPlanned,
-)
+from batch.events import FileFinished
 from batch.listing import MediaFile
 from batch.state import FAILED, INTERRUPTED, STARTED, Content, FileRecord, State
 from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
-from orchestrator.contract.exchange import StageWarning
 from orchestrator.contract.job import (
     Job,
     JobResult,
@@ -33,15 +26,7 @@ from orchestrator.contract.job import (
     read_job,
     read_job_result,
 )
-from orchestrator.contract.messages import (
-    Finished,
-    Grant,
-    Message,
-    Progress,
-    Request,
-    Started,
-    Warning,
-)
+from orchestrator.contract.messages import Message
 from orchestrator.contract.naming import media_stem
 from orchestrator.contract.paths import JobFolder
 from orchestrator.contract.records import to_json
@@ -69,8 +54,17 @@ class Begun:
     job: Job
 
 
+class Line(Protocol):
+    """Whoever talks with the job. ``error`` is what it said was wrong with it as a whole."""
+
+    error: ErrorInfo | None
+    outbox: trio.MemoryReceiveChannel[Message]
+
+    def handle(self, message: Message) -> None: ...
+
+
 class FileRunner:
-    """Runs tasks; ``threads`` is the number of CPU threads each stage is granted."""
+    """Makes and runs the jobs of tasks, and records what became of them."""
 
     def __init__(
         self,
@@ -78,18 +72,14 @@ class FileRunner:
         maker: JobMaker,
         state: State,
         orders: Orders,
-        emit: Callable[[Event], None],
         run_id: str,
-        threads: int,
         argv: Callable[[Path], list[str]] = job_argv,
     ) -> None:
         self._recipe = recipe
         self._maker = maker
         self._state = state
         self._orders = orders
-        self._emit = emit
         self._run_id = run_id
-        self._threads = threads
         self._argv = argv
 
     def begin(self, task: Task) -> Begun | ErrorInfo:
@@ -105,31 +95,27 @@ class FileRunner:
         except OSError as error:
             return _work_folder_error(error)
 
-    async def run(self, task: Task, begun: Begun | ErrorInfo) -> ErrorInfo | None:
-        """Run the task to its end; the error it ended with, or None.
+    async def run(self, task: Task, begun: Begun | ErrorInfo, line: Line) -> FileFinished:
+        """Run the task to its end, and say how it ended.
 
         Raises:
             Failure: our own state cannot be written any more.
         """
         path = task.item.path
         if isinstance(begun, ErrorInfo):
-            self._emit(FileFinished(path, "failed", error=begun))
-            return begun
+            return FileFinished(path, "failed", error=begun)
         folder, job = begun.folder, begun.job
-        self._emit(FileStarted(path, job.id))
         command = JobCommand(self._argv(folder.root), job.id, self._run_id, folder.log)
         started = time.monotonic()
-        listener = _Listener(path, self._threads, self._emit)
+        error = None
         try:
-            status = await run_job_process(command, listener.handle, self._orders)
-        except OSError as error:
-            status, listener.error = 1, _work_folder_error(error)
+            status = await run_job_process(command, line.handle, self._orders, line.outbox)
+        except OSError as os_error:
+            status, error = 1, _work_folder_error(os_error)
         seconds = time.monotonic() - started
-        finished = await trio.to_thread.run_sync(
-            self._end, task, folder, job, status, listener.error, seconds
+        return await trio.to_thread.run_sync(
+            self._end, task, folder, job, status, error or line.error, seconds
         )
-        self._emit(finished)
-        return finished.error
 
     def _begin(self, task: Task) -> Begun:
         folder, job = self._job_to_continue(task) or self._maker.make(
@@ -140,6 +126,7 @@ class FileRunner:
                 media_stem(task.item.name),
                 self._recipe.extensions,
                 task.work.owned,
+                task.work.present,
             ),
         )
         self._state.record_started(
@@ -166,6 +153,7 @@ class FileRunner:
             and job.source
             == Source(task.item.path, task.item.size, task.item.mtime_ns, task.fingerprint)
             and job.publication.folder == task.target_folder
+            and job.publication.present == task.work.present
             # A smaller batch or another device is no other result, but it is another job.
             and (job.device, job.keep) == (self._recipe.device, self._recipe.keep)
             and _plain(job.stages) == _plain(self._recipe.stages)
@@ -243,34 +231,6 @@ class FileRunner:
     @staticmethod
     def _content(task: Task) -> Content:
         return Content(task.item.size, task.item.mtime_ns, task.fingerprint)
-
-
-class _Listener:
-    """Turns one job's messages into events and grants."""
-
-    def __init__(self, path: str, threads: int, emit: Callable[[Event], None]) -> None:
-        self._path = path
-        self._threads = threads
-        self._emit = emit
-        self.error: ErrorInfo | None = None
-
-    def handle(self, message: Message) -> Message | None:
-        match message:
-            case Progress(stage, done, total, unit):
-                self._emit(StageProgress(self._path, stage, done, total, unit))
-            case Request(stage, attempt):
-                return Grant(stage, attempt, self._threads)
-            case Warning(stage, code, text):
-                self._emit(FileWarning(self._path, stage, StageWarning(code, text)))
-            case Started("", facts):
-                self._emit(StagesPlanned(self._path, tuple(facts.get("stages", ()))))
-            case Started(stage):
-                self._emit(StageProgress(self._path, stage, 0.0, None, ""))
-            case Finished(_, False, dict(error)):
-                self.error = ErrorInfo.from_json(error)
-            case _:
-                pass
-        return None
 
 
 def _finished(

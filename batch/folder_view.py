@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from batch.coverage import index_sidecars
-from batch.listing import DirectoryListing
+from batch.listing import DirectoryListing, MediaFile
 from batch.ownership import Library
 from batch.state import FileRecord
 from orchestrator.contract.job import Published
@@ -51,6 +51,21 @@ class FolderView:
     def sidecars(self) -> dict[str, list[str]]:
         """Names of the text sidecars of each stem."""
         return index_sidecars(self.listing.names, self.first_of_stem.keys())
+
+    @cached_property
+    def _published(self) -> frozenset[tuple[str, int]]:
+        """Name and size of everything that we published into this folder."""
+        folder = self.listing.folder
+        return frozenset(
+            (os.path.basename(published.path), published.size)
+            for record in self.records.values()
+            for published in record.published(folder)
+            if os.path.dirname(published.path) == folder
+        )
+
+    def published_it(self, item: MediaFile) -> bool:
+        """Whether the media file is one that we made of another: a film with subtitles inside."""
+        return (item.name, item.size) in self._published
 
     def has_all(self, outputs: Iterable[str]) -> bool:
         """Whether all these outputs of a record (see ``FileRecord.output_paths``) still exist."""

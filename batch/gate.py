@@ -8,6 +8,7 @@ import trio
 
 from batch.admission import Hold, Load, Thresholds, next_hold
 from batch.events import Event, LoadSampled, Throttled, ThrottleEnded
+from batch.leases import Measured
 
 SAMPLE_SECONDS = 1.0
 FIRST_SAMPLE_SECONDS = 0.25
@@ -16,21 +17,32 @@ FIRST_SAMPLE_SECONDS = 0.25
 PATIENCE_SECONDS = 300.0
 """How long busy programs can hold back one file."""
 
+MEASURING = "the machine's load is being measured"
+
 
 class Gate:
-    """``watch`` samples the load and opens or closes; ``wait_open`` lets one new file through."""
+    """``watch`` samples the load and opens or closes; ``holding`` says how it stands."""
 
     def __init__(
         self,
         limits: Thresholds,
         sample: Callable[[], Load],
         emit: Callable[[Event], None],
+        changed: Callable[[], None] = lambda: None,
+        on_sample: Callable[[Load], None] = lambda load: None,
+        clock: Callable[[], float] = trio.current_time,
     ) -> None:
         self._limits = limits
         self._sample = sample
         self._emit = emit
+        self._changed = changed
+        self._on_sample = on_sample
+        self._clock = clock
         self._hold: Hold | None = None
-        self._open = trio.Event()
+        self._sampled = False
+        self.measured: Measured | None = None
+        """What was free at the last sample."""
+        self._patient_until: float | None = None
 
     async def watch(self) -> None:
         """Sample for ever; run it in a nursery."""
@@ -43,28 +55,40 @@ class Gate:
 
     def note(self, load: Load) -> None:
         """Take up one sample."""
+        self.measured = load.measured
+        self._on_sample(load)
         self._emit(LoadSampled(load.cpu, load.memory, load.gpu, load.vram))
         before, self._hold = self._hold, next_hold(self._hold, load, self._limits)
+        was_open, self._sampled = self._sampled and before is None, True
         if self._hold is None:
-            self._open.set()
+            self._patient_until = None
             if before is not None:
                 self._emit(ThrottleEnded(load.at - before.since))
-        else:
-            if self._open.is_set():
-                self._open = trio.Event()
-            if before is None or before.cause != self._hold.cause:
-                self._emit(Throttled(self._hold.reason))
+        elif before is None or before.cause != self._hold.cause:
+            patient = self._hold.cause == "cpu"
+            self._patient_until = self._clock() + PATIENCE_SECONDS if patient else None
+            self._emit(Throttled(self._hold.reason))
+        if was_open != (self._hold is None):
+            self._changed()
 
-    async def wait_open(self) -> None:
-        """Return when a new file may start.
+    def holding(self, now: float) -> str:
+        """Why nothing new may start at ``now``, in words; empty: it may.
 
         While other programs keep the CPU busy for hours, a file gets through all the same every
         :data:`PATIENCE_SECONDS`: slow progress is worth more than a night without any. Full memory
         lets nothing through.
         """
-        while not self._open.is_set():
-            with trio.move_on_after(PATIENCE_SECONDS):
-                await self._open.wait()
-                continue
-            if self._hold is not None and self._hold.cause == "cpu":
-                return
+        if self._hold is None:
+            return "" if self._sampled else MEASURING
+        if self._patient_until is not None and now >= self._patient_until:
+            return ""
+        return self._hold.reason
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether what :meth:`holding` lets through now is the one file of a busy while."""
+        return self._hold is not None
+
+    def passed(self, now: float) -> None:
+        """The one file has been let through; the next one waits again."""
+        self._patient_until = now + PATIENCE_SECONDS

@@ -1,60 +1,126 @@
-"""Measure the machine's load, and this batch's own part of it."""
+"""Measure the machine's load and what is free of it, and this batch's own part."""
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
 from batch.admission import Load
+from batch.leases import Measured, own_of
+from orchestrator.hardware import GpuMeter
+
+
+@dataclass(frozen=True, slots=True)
+class GpuReading:
+    """Memory of one device in bytes, ``own`` by this batch; utilisation in percent."""
+
+    free: int
+    own: int
+    total: int
+    utilisation: float
+
+
+class Gpus:
+    """The devices that the batch may use: names as leases have them, to their indices."""
+
+    def __init__(self, devices: Mapping[str, int], meter: GpuMeter | None = None) -> None:
+        self._devices = dict(devices)
+        self._meter = meter or GpuMeter()
+        self._before: dict[str, int] = {}
+
+    def read(self, ours: Collection[int]) -> dict[str, GpuReading]:
+        """``ours``: the ids of this batch's processes. A device that cannot say is left out."""
+        readings = {}
+        for device, index in self._devices.items():
+            memory, use = self._meter.memory(index), self._meter.read(index)
+            if memory is None or use is None:
+                continue
+            used = memory.total_bytes - memory.free_bytes
+            before = self._before.setdefault(device, used)
+            own = own_of(memory.by_process, ours, used, before)
+            readings[device] = GpuReading(
+                memory.free_bytes, own, memory.total_bytes, use.utilisation
+            )
+        return readings
 
 
 class LoadSampler:
     """Call it for a sample over the time since the last call. Costs about 1 ms; run in a thread.
 
-    ``gpu`` returns (utilisation, memory use) in percent, or None where there is no GPU.
+    ``gpus`` tells of the GPUs that may be used; ``disk`` is a folder on the disk to watch.
     """
 
-    def __init__(self, gpu: Callable[[], tuple[float, float] | None] = lambda: None) -> None:
-        self._gpu = gpu
+    def __init__(
+        self,
+        gpus: Callable[[Collection[int]], Mapping[str, GpuReading]] = lambda ours: {},
+        disk: Path | None = None,
+    ) -> None:
+        self._gpus = gpus
+        self._disk = disk
         self._self = psutil.Process()
         self._cores = psutil.cpu_count() or 1
-        self._times = time.monotonic(), self._own_seconds()
+        self._times = time.monotonic(), self._own()[0]
         self._machine = _machine_seconds()
 
     def __call__(self) -> Load:
-        now, own = time.monotonic(), self._own_seconds()
+        now, (own, own_bytes, pids) = time.monotonic(), self._own()
         before, own_before = self._times
         self._times = now, own
         busy_before, all_before = self._machine
         busy, everything = self._machine = _machine_seconds()
         elapsed = max(now - before, 1e-6)
-        gpu = self._gpu()
+        memory = psutil.virtual_memory()
+        gpus = self._gpus(pids)
+        roomiest = max(gpus.values(), key=lambda one: one.free + one.own, default=None)
         return Load(
             at=now,
             cpu=_percent(busy - busy_before, everything - all_before),
             own_cpu=_percent(own - own_before, elapsed * self._cores),
-            memory=psutil.virtual_memory().percent,
-            gpu=gpu[0] if gpu else None,
-            vram=gpu[1] if gpu else None,
+            memory=memory.percent,
+            gpu=max((one.utilisation for one in gpus.values()), default=None),
+            vram=_percent(roomiest.total - roomiest.free, roomiest.total) if roomiest else None,
+            own_memory=_percent(own_bytes, memory.total),
+            own_vram=_percent(roomiest.own, roomiest.total) if roomiest else 0.0,
+            measured=Measured(
+                ram_free=memory.available,
+                ram_own=own_bytes,
+                vram={name: (one.free, one.own) for name, one in gpus.items()},
+                disk_free=self._disk_free(),
+            ),
         )
 
-    def _own_seconds(self) -> float:
-        """CPU seconds of this process and its living descendants, and of children that ended.
+    def _own(self) -> tuple[float, int, list[int]]:
+        """CPU seconds, resident bytes and ids of this process and its living descendants.
 
-        A descendant that ended between two samples moves its time into its parent's
-        ``children_*``, so nothing is lost but what an orphan used.
+        The seconds include those of children that ended: a descendant that ended between two
+        samples moves its time into its parent's ``children_*``, so nothing is lost but what an
+        orphan used. Pages that processes share count for each of them.
         """
-        times = self._self.cpu_times()
-        total = times.user + times.system + times.children_user + times.children_system
+        seconds, resident, pids = 0.0, 0, []
+        family = [self._self]
         with contextlib.suppress(psutil.Error):
-            for child in self._self.children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    one = child.cpu_times()
-                    total += one.user + one.system + one.children_user + one.children_system
-        return float(total)
+            family += self._self.children(recursive=True)
+        for process in family:
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                seconds += times.user + times.system + times.children_user + times.children_system
+                resident += process.memory_info().rss
+                pids.append(process.pid)
+        return float(seconds), resident, pids
+
+    def _disk_free(self) -> int | None:
+        if self._disk is None:
+            return None
+        try:
+            return shutil.disk_usage(self._disk).free
+        except OSError:
+            return None
 
 
 def _machine_seconds() -> tuple[float, float]:

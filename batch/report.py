@@ -39,10 +39,18 @@ _TITLES: dict[int | None, tuple[str, str]] = {
 
 
 def print_report(
-    console: Console, run: Overview, *, summary_path: Path | None, log_path: Path | None
+    console: Console,
+    run: Overview,
+    *,
+    summary_path: Path | None,
+    log_path: Path | None,
+    timeline: str | None = None,
 ) -> None:
-    """Print the report of ``run``; the paths are where its summary and log were written."""
-    _Report(console, run).print(summary_path, log_path)
+    """Print the report of ``run``; the paths are where its summary and log were written.
+
+    ``timeline`` says where the page of the run is, or how to have it made.
+    """
+    _Report(console, run).print(summary_path, log_path, timeline)
 
 
 class _Report:
@@ -51,15 +59,19 @@ class _Report:
         self._run = run
         self._glyphs: Glyphs = glyphs_for(console.encoding)
 
-    def print(self, summary_path: Path | None, log_path: Path | None) -> None:
+    def print(self, summary_path: Path | None, log_path: Path | None, timeline: str | None) -> None:
         self._title()
         self._numbers()
         self._causes(self._failed_heading(), self._run.failures, "red")
         self._causes("Warnings", self._run.warnings, "yellow")
         self._console.print()
-        for name, path in (("Summary", summary_path), ("Log", log_path)):
-            if path is not None:
-                self._print(f"{name.ljust(8)} {path}", indent=2, soft_wrap=True)
+        for name, where in (
+            ("Summary", summary_path),
+            ("Log", log_path),
+            ("Timeline", timeline),
+        ):
+            if where is not None:
+                self._print(f"{name.ljust(8)} {where}", indent=2, soft_wrap=True)
 
     def _title(self) -> None:
         title, style = _TITLES.get(self._run.exit_code, ("Not done", "bold red"))

@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -19,20 +19,25 @@ from batch.app import Bus, Plan, run_batch
 from batch.decide import Policy
 from batch.discover import discover
 from batch.events import Observer, RunStarted
+from batch.history import History
 from batch.library import count_media, discovery_rules
 from batch.listing import DirectoryListing
 from batch.logfile import LogObserver, log_to
+from batch.machine import gpus_of, machine_of, priority_of, workers_for
 from batch.options import Options
 from batch.report import print_report
 from batch.scan import Places
+from batch.schedule.model import Limits
 from batch.state import State
 from batch.state_schema import open_database
 from batch.summary import SummaryBuilder
+from batch.timeline_page.make import page_at_end
 from batch.view.choose import choose_view, make_console
 from orchestrator.contract.errors import ErrorClass, Failure, describe_os_error, fail
 from orchestrator.contract.locks import LockHeld, ProcessLock, describe_holder
 from orchestrator.contract.paths import WorkFolder
-from orchestrator.hardware import Gpu, GpuMeter, Hardware, detect
+from orchestrator.guardian import guarded
+from orchestrator.hardware import Hardware, detect
 from orchestrator.preflight.gather import make_context, verified_key
 from orchestrator.preflight.run import checks
 from orchestrator.preflight.stamp import is_fresh, write_stamp
@@ -64,12 +69,13 @@ def run_session(options: Options) -> int:
         ready = make_ready(values, options.loaded.catalogue, hardware, work, options.stages)
         if not options.dry_run:
             _verify(options, ready, hardware, work)
-        return _run(options, ready, work, root, listings, stack)
+        return _run(options, ready, hardware, work, root, listings, stack)
 
 
 def _run(
     options: Options,
     ready: Ready,
+    hardware: Hardware,
     work: WorkFolder,
     root: str,
     listings: Iterable[DirectoryListing],
@@ -86,9 +92,11 @@ def _run(
         _log(stack, folder / LOG_NAME, settings.log_level)
         observers.append(LogObserver())
     bus = Bus(observers)
-    plan = _plan(options, ready, work, root, run_id)
+    plan, chosen = _plan(options, ready, hardware, work, root, run_id, History(state.history()))
     if not options.dry_run:
         state.begin_run(run_id, time.time())
+    if not options.dry_run:
+        stack.enter_context(guarded(run_id))
     with view:
         bus.emit(
             RunStarted(
@@ -97,7 +105,10 @@ def _run(
                 str(work.root),
                 plan.max_workers,
                 options.dry_run,
-                tuple((one.key, str(one.value), one.reason) for one in ready.settings.choices),
+                (
+                    *((one.key, str(one.value), one.reason) for one in ready.settings.choices),
+                    *chosen,
+                ),
             )
         )
         code = trio.run(run_batch, plan, listings, state, bus)
@@ -109,12 +120,14 @@ def _run(
     except OSError as error:
         summary_path = None
         print(describe_os_error(error, "the summary could not be written").message, file=sys.stderr)
+    timeline = page_at_end(folder)
     if not options.json:
         print_report(
             make_console(sys.stdout, os.environ),
             summary.overview(),
             summary_path=summary_path,
             log_path=folder / LOG_NAME,
+            timeline=timeline,
         )
     state.end_run(run_id, time.time(), code)
     return code
@@ -123,25 +136,38 @@ def _run(
 def _plan(
     options: Options,
     ready: Ready,
+    hardware: Hardware,
     work: WorkFolder,
     root: str,
     run_id: str,
-) -> Plan:
+    history: History,
+) -> tuple[Plan, tuple[tuple[str, str, str], ...]]:
+    """The plan, and what was chosen for it that is worth showing: (key, value, reason)."""
     settings = options.loaded.settings
     recipe = ready.recipe
     output_root = str(settings.output_dir.absolute()) if settings.output_dir else None
-    return Plan(
+    gpus = gpus_of(settings, hardware, ready.settings.gpu)
+    machine = machine_of(settings, hardware, gpus)
+    input_root = root if os.path.isdir(root) else os.path.dirname(root)
+    workers = settings.max_workers
+    chosen: tuple[tuple[str, str, str], ...] = ()
+    if workers is None:
+        found = workers_for(machine, recipe, history)
+        workers = found.workers
+        chosen = (("max_workers", str(workers), found.reason),)
+    plan = Plan(
         run_id=run_id,
         recipe=recipe,
         policy=Policy(
             settings_key=recipe.settings_key,
-            extensions=recipe.extensions,
+            outputs=recipe.published,
+            targets=recipe.targets,
             languages=(recipe.language,) if recipe.language else (),
             settle_seconds=settings.settle_seconds,
             resume=options.resume,
             retry_failed=options.retry_failed,
         ),
-        places=Places(root if os.path.isdir(root) else os.path.dirname(root), output_root),
+        places=Places(input_root, output_root),
         work=work,
         user=current_user(),
         probe_python=ready.probe_python,
@@ -152,12 +178,18 @@ def _plan(
             settings.vram_threshold,
             settings.throttle_delay,
         ),
-        max_workers=settings.max_workers,
+        machine=machine,
+        max_workers=workers,
         drain_seconds=settings.drain_seconds,
         limit=options.limit,
         dry_run=options.dry_run,
-        gpu_load=_gpu_load(ready.settings.gpu),
+        gpus=gpus,
+        order=settings.order,
+        priority=priority_of(settings.priority, input_root),
+        resident=settings.unload_after > 0,
+        limits=Limits(idle_release_s=settings.unload_after or None),
     )
+    return plan, chosen
 
 
 def _input(settings: Settings) -> str:
@@ -276,18 +308,6 @@ def _log(stack: ExitStack, path: Path, level: str) -> None:
         stack.enter_context(log_to(path, level))
     except OSError as error:
         raise Failure(describe_os_error(error, f"{path} could not be written")) from error
-
-
-def _gpu_load(gpu: Gpu | None) -> Callable[[], tuple[float, float] | None]:
-    if gpu is None:
-        return lambda: None
-    meter = GpuMeter()
-
-    def measure() -> tuple[float, float] | None:
-        use = meter.read(gpu.index)
-        return None if use is None else (use.utilisation, use.memory_percent)
-
-    return measure
 
 
 def new_run_id() -> str:

@@ -14,9 +14,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from batch.history import Record, Subject
 from batch.state_schema import open_database, translate_error
 from orchestrator.contract.errors import ErrorInfo
 from orchestrator.contract.job import Published
@@ -77,6 +79,7 @@ _new_tuple = tuple.__new__
 _COLUMNS = (
     "name, size, mtime_ns, fingerprint, status, settings_key, job_dir, outputs, former, error"
 )
+_HISTORY_COLUMNS = ", ".join((*Subject._fields, *(field.name for field in fields(Record))))
 
 
 class State:
@@ -238,6 +241,23 @@ class State:
         self._in_one_commit(
             lambda connection: connection.executemany(
                 "INSERT OR REPLACE INTO probes VALUES (?, ?, ?, ?, ?, ?)", rows
+            )
+        )
+
+    def history(self) -> list[tuple[Subject, Record]]:
+        """What stages took on this machine."""
+        with self._use() as connection:
+            rows = connection.execute(f"SELECT {_HISTORY_COLUMNS} FROM history").fetchall()
+        size = len(Subject._fields)
+        return [(Subject(*row[:size]), Record(*row[size:])) for row in rows]
+
+    def save_history(self, records: Iterable[tuple[Subject, Record]]) -> None:
+        """Replace what is known of each subject, all in one commit."""
+        rows = [(*subject, *astuple(record)) for subject, record in records]
+        marks = ", ".join("?" * len(_HISTORY_COLUMNS.split(",")))
+        self._in_one_commit(
+            lambda connection: connection.executemany(
+                f"INSERT OR REPLACE INTO history ({_HISTORY_COLUMNS}) VALUES ({marks})", rows
             )
         )
 

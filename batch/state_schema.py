@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.contract.errors import ErrorClass, Failure, fail
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _BUSY_SECONDS = 5.0
 
 _SCHEMA = """
@@ -46,6 +46,29 @@ CREATE TABLE runs (
 ) WITHOUT ROWID;
 """
 
+_HISTORY = """
+CREATE TABLE history (
+    stage TEXT NOT NULL,
+    model TEXT NOT NULL,
+    variant TEXT NOT NULL,
+    device TEXT NOT NULL,
+    weight REAL NOT NULL,
+    audio REAL NOT NULL,
+    seconds REAL NOT NULL,
+    squares REAL NOT NULL,
+    products REAL NOT NULL,
+    load_seconds REAL,
+    peak_rss INTEGER,
+    held_rss INTEGER,
+    peak_vram INTEGER,
+    rung INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (stage, model, variant, device)
+) WITHOUT ROWID;
+"""
+
+_MIGRATIONS = (_SCHEMA, _HISTORY)
+"""What makes each version from the one before it; the first is made from nothing."""
+
 
 def open_database(path: Path) -> sqlite3.Connection:
     """Open ``path`` for durable single statements, making the tables in a new file.
@@ -74,9 +97,10 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 def _prepare(path: Path, connection: sqlite3.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
+    if version < SCHEMA_VERSION:
+        steps = "".join(_MIGRATIONS[version:])
         connection.executescript(
-            f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
     elif version > SCHEMA_VERSION:
         raise fail(

@@ -16,13 +16,14 @@ from batch.app import Bus, Plan, run_batch
 from batch.decide import Policy
 from batch.discover import discover
 from batch.events import Observer
+from batch.leases import Machine
 from batch.listing import DiscoveryRules
 from batch.logfile import LogObserver, log_to
 from batch.scan import Places
 from batch.state import Content, State
 from batch.summary import SummaryBuilder
 from batch.view.plain import PlainView
-from orchestrator.contract.job import JobEnvironment, JobOutput, JobStage, Published
+from orchestrator.contract.job import JobEnvironment, JobInput, JobOutput, JobStage, Published
 from orchestrator.contract.media import AudioTrack, ProbeResult
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.launcher import job_argv
@@ -79,18 +80,23 @@ class Bench:
                 state._connection.execute("COMMIT")
 
     def plan(self, stage: JobStage, **changes: Any) -> Plan:
-        """A run of ``stage`` over the library, two files at a time, never held back."""
+        """A run of ``stage`` over the library, two files at a time, never held back, without
+        workers that stay."""
         values: dict[str, Any] = {
             "run_id": RUN_ID,
             "recipe": make_recipe(stage),
-            "policy": Policy("settings-1", ("srt",), ("en",)),
+            "policy": Policy(
+                "settings-1", (JobOutput("words", "words.srt", publish="srt"),), ("en",)
+            ),
             "places": Places(str(self.library), None),
             "work": self.work,
             "user": "benchmark",
             "probe_python": Path(sys.executable),
             "probe_stage": Path("no-prober-is-needed"),
             "thresholds": Thresholds(0, 0, 0, 0),
+            "machine": Machine(2, 4 << 30),
             "max_workers": 2,
+            "resident": False,
             "drain_seconds": 30.0,
             "job_argv": job_argv,
         }
@@ -140,7 +146,7 @@ def make_stage(folder: Path, name: str = "noop") -> JobStage:
         title="Do next to nothing",
         folder=str(folder),
         environment=JobEnvironment("bare", "benchmark", sys.executable),
-        inputs=("media",),
+        inputs=(JobInput("media"),),
         outputs=(JobOutput("words", "words.srt", publish="srt"),),
         requested={},
         tuning={},

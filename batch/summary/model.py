@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +12,9 @@ from orchestrator.contract.atomic import read_json
 SUMMARY_VERSION = 1
 EXAMPLES = 20
 """How many files a :class:`Cause` names; all of them are among the summary's ``files``."""
+
+_FIRST_LIST = ' "files": [\n'
+"""Ends the overview; the lists that follow are as long as the library."""
 
 
 class _Record(BaseModel):
@@ -161,5 +165,27 @@ def load_summary(path: Path) -> Summary:
         raise ValueError(f"{path}: not a summary of version {SUMMARY_VERSION}")
     try:
         return Summary.model_validate(data)
+    except ValidationError as error:
+        raise ValueError(f"{path}: not a valid summary: {error}") from error
+
+
+def load_overview(path: Path) -> Overview:
+    """Read the beginning of a ``summary.json``: all but its lists of single files.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not a summary of this version.
+    """
+    head = []
+    with path.open(encoding="ascii") as file:
+        for line in file:
+            if line == _FIRST_LIST:
+                break
+            head.append(line)
+    data = json.loads("".join(head).rstrip().removesuffix(",") + "}")
+    if data.get("version") != SUMMARY_VERSION:
+        raise ValueError(f"{path}: not a summary of version {SUMMARY_VERSION}")
+    try:
+        return Overview.model_validate(data)
     except ValidationError as error:
         raise ValueError(f"{path}: not a valid summary: {error}") from error

@@ -7,7 +7,7 @@ A file that is waiting costs one dictionary entry, a finished or skipped one a c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,6 +95,9 @@ class Board:
         self._active: dict[str, _Active] = {}
         self._queued = Amount()
         self._finished = Amount()
+        self._expected: dict[str, float] = {}
+        self._unexpected = False
+        self._workers = 1
         self._known_seconds = 0.0
         self._known_bytes = 0
         self._stage_times: dict[str, tuple[float, int]] = {}
@@ -108,6 +111,7 @@ class Board:
             events.Queued: self._file_queued,
             events.Skipped: self._file_skipped,
             events.FileStarted: self._file_started,
+            events.FileParked: self._file_parked,
             events.StagesPlanned: self._stages_planned,
             events.StageProgress: self._stage_progress,
             events.FileFinished: self._file_finished,
@@ -147,7 +151,7 @@ class Board:
             audio_total=finished + queued + sum(one.amount for one in work) if known else None,
             audio_estimated=self._queued.other_bytes > 0,
             speed=audio_done / busy if audio_done > 0.0 and busy > 0.0 else None,
-            eta=estimate(finished=finished, queued=queued, in_progress=work, elapsed=busy),
+            eta=self._eta(finished, queued, work, busy),
             files=tuple(
                 FileLine(path, one.stage, one.stage_share, now - one.started)
                 for path, one in self._active.items()
@@ -157,8 +161,18 @@ class Board:
             draining=self._draining and (self._draining[0], max(0.0, self._draining[1] - now)),
         )
 
+    def _eta(
+        self, finished: float, queued: float, work: Sequence[InProgress], busy: float
+    ) -> float | None:
+        """By the pace of this run; before there is one, by what such files took before."""
+        pace = estimate(finished=finished, queued=queued, in_progress=work, elapsed=busy)
+        if pace is not None or self._unexpected or not self._expected:
+            return pace
+        return max(0.0, sum(self._expected.values()) / self._workers - busy)
+
     def _run_started(self, event: events.RunStarted) -> None:
         self._began = self._clock()
+        self._workers = max(1, event.max_workers)
 
     def _discovered(self, event: events.Discovered) -> None:
         self._counts.media = event.media
@@ -168,6 +182,10 @@ class Board:
 
     def _file_queued(self, event: events.Queued) -> None:
         self._counts.queued += 1
+        if event.expected_seconds is None:
+            self._unexpected = True
+        elif not self._unexpected:
+            self._expected[event.path] = event.expected_seconds
         self._waiting_sizes[event.path] = event.size_bytes
         if event.audio_seconds is not None:
             self._waiting_lengths[event.path] = event.audio_seconds
@@ -187,6 +205,16 @@ class Board:
         if self._first_file is None:
             self._first_file = now
         self._active[event.path] = _Active(now, *self._take_waiting(event.path))
+
+    def _file_parked(self, event: events.FileParked) -> None:
+        """It waits again; what was done of it counts when it goes on."""
+        active = self._active.pop(event.path, None)
+        if active is None:
+            return
+        self._waiting_sizes[event.path] = active.size_bytes
+        if active.audio_seconds is not None:
+            self._waiting_lengths[event.path] = active.audio_seconds
+        self._queued.add(active.audio_seconds, active.size_bytes)
 
     def _take_waiting(self, path: str) -> tuple[int, float | None]:
         size = self._waiting_sizes.pop(path, None)
@@ -217,6 +245,8 @@ class Board:
         if event.earlier:
             self._counts.failed_earlier += 1
             return
+        self._expected.clear()  # from here on there is a pace
+        self._unexpected = True
         self._counts.finished[event.status] += 1
         for stage in event.stages:
             if stage.status == "ran":

@@ -1,11 +1,11 @@
 """The view for machines (``--json``): each event as one line of ASCII JSON on standard output.
 
 Every object has ``v`` (version of this format, now 1), ``event`` (its name: ``run_started``,
-``discovered``, ``all_decided``, ``queued``, ``skipped``, ``file_started``, ``stages_planned``,
-``stage_progress``, ``file_warning``, ``file_finished``, ``load_sampled``, ``throttled``,
-``throttle_ended``, ``draining``, ``run_finished``) and ``time`` (UTC, ISO 8601), then the fields
-of that class in :mod:`batch.events` under their own names. Names may be added within a version,
-never changed.
+``discovered``, ``all_decided``, ``queued``, ``skipped``, ``file_started``, ``file_parked``,
+``stages_planned``, ``stage_progress``, ``file_warning``, ``file_finished``, ``load_sampled``,
+``throttled``, ``throttle_ended``, ``draining``, ``run_finished``) and ``time`` (UTC, ISO 8601),
+then the fields of that class in :mod:`batch.events` under their own names. Names may be added
+within a version, never changed.
 Bytes of file names that are not UTF-8 are lone surrogates (``\\udcff`` is the byte 0xff). The
 ``error`` of ``file_finished`` and ``run_finished`` has ``code``, ``message``, ``hint``, ``class``
 and ``retryable``.

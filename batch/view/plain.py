@@ -43,7 +43,7 @@ class PlainView(LineView):
             return
         if isinstance(event, events.FileStarted):
             self._mentioned[event.path] = self._clock()
-        elif isinstance(event, events.FileFinished):
+        elif isinstance(event, events.FileFinished | events.FileParked):
             self._mentioned.pop(event.path, None)
         stamp = self._now().strftime("%Y-%m-%d %H:%M:%S")
         self._lines.write(f"{stamp} {safe_text(describe(event), encoding=self._lines.encoding)}")

@@ -54,6 +54,10 @@ def _file_started(event: events.FileStarted) -> str:
     return f"{event.path}: started, job {event.job_id}"
 
 
+def _file_parked(event: events.FileParked) -> str:
+    return f"{event.path}: waits again, others go first; it will go on from here"
+
+
 def _stages_planned(event: events.StagesPlanned) -> str:
     return f"{event.path}: stages to run: {', '.join(event.stages) or 'none, all is there'}"
 
@@ -128,6 +132,7 @@ _SENTENCES: dict[type[events.Event], Callable[[Any], str]] = {
     events.Queued: _queued,
     events.Skipped: _skipped,
     events.FileStarted: _file_started,
+    events.FileParked: _file_parked,
     events.StagesPlanned: _stages_planned,
     events.StageProgress: _stage_progress,
     events.FileWarning: _file_warning,

@@ -1,4 +1,4 @@
-"""What the tests of the coordinator share: a recipe of fake stages, a state, and an ear."""
+"""What the tests of the coordinator share: a recipe of fake stages, a state, an ear, and a run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from typing import TypeVar
 
 import pytest
 
+from batch.admission import Thresholds
+from batch.app import Bus, Plan, run_batch
+from batch.decide import Policy
 from batch.discover import discover
-from batch.events import Event
+from batch.events import Event, FileFinished, RunFinished
+from batch.leases import Machine
 from batch.listing import DirectoryListing, DiscoveryRules
+from batch.scan import Places
 from batch.state import State
+from orchestrator.contract.errors import ErrorInfo
 from orchestrator.contract.job import JobEnvironment, JobInput, JobOutput, JobStage
+from orchestrator.contract.paths import WorkFolder
 from orchestrator.prepare import Recipe
 
 E = TypeVar("E", bound=Event)
@@ -113,3 +120,57 @@ def make_recipe(fault: str = "none", gate: Path | None = None, **changes: object
         versions={},
     )
     return replace(recipe, **changes)  # type: ignore[arg-type]
+
+
+RUN_ID = f"run-{os.urandom(4).hex()}"
+"""Its own each time: what ends kills what carries its mark, whoever runs tests beside us."""
+
+
+class Run:
+    """A plan for a library, and what came of it."""
+
+    def __init__(self, library: Path, state: State, ear: Ear, folder: Path) -> None:
+        self.library = library
+        self.state = state
+        self.ear = ear
+        self.bus = Bus([ear])
+        work = WorkFolder(folder / "work")
+        work.root.mkdir()
+        self.plan = Plan(
+            run_id=RUN_ID,
+            recipe=make_recipe(),
+            policy=Policy("key of none", (JobOutput("srt", "a.srt", publish="srt"),), ("en",)),
+            places=Places(str(library), None),
+            work=work,
+            user="me",
+            probe_python=Path(sys.executable),
+            probe_stage=PROBE,
+            thresholds=Thresholds(0, 0, 0, 1.0),
+            machine=Machine(4, 8 << 30),
+            max_workers=2,
+            drain_seconds=30.0,
+        )
+
+    def with_recipe(self, recipe: Recipe) -> None:
+        policy = replace(self.plan.policy, settings_key=recipe.settings_key)
+        self.plan = replace(self.plan, recipe=recipe, policy=policy)
+
+    async def __call__(self, listings: Iterator[DirectoryListing] | None = None) -> int:
+        code = await run_batch(
+            self.plan, walk(self.library) if listings is None else listings, self.state, self.bus
+        )
+        assert self.ear.of(RunFinished) == [self.ear.events[-1]]
+        assert self.ear.of(RunFinished)[0].exit_code == code
+        return code
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        return {os.path.basename(one.path): one.status for one in self.ear.of(FileFinished)}
+
+    @property
+    def errors(self) -> set[str]:
+        return {one.error.code for one in self.ear.of(FileFinished) if one.error}
+
+    @property
+    def error(self) -> ErrorInfo | None:
+        return self.ear.of(RunFinished)[0].error

@@ -15,15 +15,17 @@ from batch.decide import Policy
 from batch.events import AllDecided, Discovered, FileFinished, Queued, Skipped
 from batch.filejob import Task
 from batch.listing import DirectoryListing
+from batch.queue import Queue
 from batch.scan import Places, Scan
 from batch.state import State
 from orchestrator.contract.errors import ErrorInfo, Failure, fail
+from orchestrator.contract.job import JobOutput
 from orchestrator.contract.keys import fingerprint
 from orchestrator.contract.media import AudioTrack, ProbeResult
 
 from .conftest import OLD_NS, Ear, add, walk
 
-POLICY = Policy("key-1", ("srt",), ("en",), settle_seconds=5.0)
+POLICY = Policy("key-1", (JobOutput("srt", "a.srt", publish="srt"),), ("en",), settle_seconds=5.0)
 SECOND = 10**9
 
 
@@ -53,7 +55,12 @@ Make = Callable[..., Candidates[str]]
 
 
 @pytest.fixture
-def make(library: Path, state: State, ear: Ear, prober: FakeProber) -> Make:
+def queue() -> Queue:
+    return Queue()
+
+
+@pytest.fixture
+def make(library: Path, state: State, ear: Ear, prober: FakeProber, queue: Queue) -> Make:
     """``Candidates`` of the library; the wall clock starts at OLD_NS and runs with Trio's."""
 
     def make(limit: int | None = None) -> Candidates[str]:
@@ -70,8 +77,9 @@ def make(library: Path, state: State, ear: Ear, prober: FakeProber) -> Make:
             prober,  # type: ignore[arg-type]
             ear,
             lambda task: task.item.name,
+            queue,
             limit,
-            now_ns,
+            now_ns=now_ns,
         )
 
     return make
@@ -82,10 +90,19 @@ def add_settled(library: Path, *names: str) -> None:
         add(library, name, mtime_ns=OLD_NS - 3600 * SECOND)
 
 
-async def tasks(candidates: Candidates[str], library: Path) -> list[Task]:
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(candidates.survey, walk(library))
-        return [task async for task, _ in candidates]
+async def tasks(candidates: Candidates[str], library: Path, queue: Queue) -> list[Task]:
+    await candidates.survey(walk(library))
+    return await take_all(candidates, queue)
+
+
+async def take_all(candidates: Candidates[str], queue: Queue) -> list[Task]:
+    found = []
+    while queue.front:
+        waiting = queue.take(queue.front[0].path)
+        if (taken := await candidates.take(waiting.candidate)) is not None:
+            assert taken[1] == taken[0].item.name
+            found.append(taken[0])
+    return found
 
 
 def names(events: Sequence[Queued | FileFinished]) -> list[str]:
@@ -93,11 +110,11 @@ def names(events: Sequence[Queued | FileFinished]) -> list[str]:
 
 
 async def test_each_file_that_needs_work_becomes_a_task(
-    library: Path, make: Make, ear: Ear, prober: FakeProber
+    library: Path, make: Make, ear: Ear, prober: FakeProber, queue: Queue
 ) -> None:
     add_settled(library, "b.mkv", "a.mkv", "silent.mkv", "text.mkv")
 
-    found = await tasks(make(), library)
+    found = await tasks(make(), library, queue)
 
     assert [task.item.name for task in found] == ["a.mkv", "b.mkv"]
     assert found[0].target_folder == str(library)
@@ -112,45 +129,49 @@ async def test_each_file_that_needs_work_becomes_a_task(
 
 
 async def test_each_file_is_looked_into_once_for_all_runs(
-    library: Path, make: Make, prober: FakeProber, monkeypatch: pytest.MonkeyPatch
+    library: Path, make: Make, prober: FakeProber, monkeypatch: pytest.MonkeyPatch, queue: Queue
 ) -> None:
     monkeypatch.setattr(module, "PROBES_PER_COMMIT", 2)
     add_settled(library, *(f"{number}.mkv" for number in range(5)), "text.mkv", "stalls.mkv")
     for _ in range(2):
-        assert len(await tasks(make(), library)) == 5
+        assert len(await tasks(make(), library, queue)) == 5
     assert prober.asked.pop("stalls.mkv") == 2, "another look may find something else"
     assert set(prober.asked.values()) == {1}
 
 
-async def test_the_survey_runs_ahead_of_the_work(library: Path, make: Make, ear: Ear) -> None:
+async def test_the_survey_runs_ahead_of_the_work(
+    library: Path, make: Make, ear: Ear, queue: Queue
+) -> None:
     add_settled(library, *(f"{number}.mkv" for number in range(9)))
     candidates = make()
     await candidates.survey(walk(library))
     assert len(ear.of(Queued)) == 9
-    assert (await anext(candidates))[0].item.name == "0.mkv"
+    assert (await take_all(candidates, queue))[0].item.name == "0.mkv"
 
 
-async def test_a_limit_counts_what_needs_work(library: Path, make: Make, ear: Ear) -> None:
+async def test_a_limit_counts_what_needs_work(
+    library: Path, make: Make, ear: Ear, queue: Queue
+) -> None:
     add_settled(library, "a.mkv", "silent.mkv", "b.mkv", "c.mkv")
     add(library, "growing.mkv")
-    found = await tasks(make(limit=2), library)
+    found = await tasks(make(limit=2), library, queue)
     assert [task.item.name for task in found] == ["a.mkv", "b.mkv"]
     assert names(ear.of(Queued)) == ["a.mkv", "b.mkv"]
     assert ear.of(Discovered)[0].media == 5
 
 
 async def test_a_file_just_written_comes_last_when_it_has_settled(
-    autojump_clock: MockClock, library: Path, make: Make
+    autojump_clock: MockClock, library: Path, make: Make, queue: Queue
 ) -> None:
     add(library, "a.mkv", mtime_ns=OLD_NS - SECOND)
     add_settled(library, "b.mkv")
-    found = await tasks(make(), library)
+    found = await tasks(make(), library, queue)
     assert [task.item.name for task in found] == ["b.mkv", "a.mkv"]
     assert trio.current_time() == pytest.approx(4.0)
 
 
 async def test_a_file_that_grew_meanwhile_is_left_for_the_next_run(
-    library: Path, make: Make, ear: Ear, mock_clock: MockClock
+    library: Path, make: Make, ear: Ear, mock_clock: MockClock, queue: Queue
 ) -> None:
     growing = add(library, "growing.mkv", mtime_ns=OLD_NS)
     gone = add(library, "went.mkv", mtime_ns=OLD_NS)
@@ -167,12 +188,11 @@ async def test_a_file_that_grew_meanwhile_is_left_for_the_next_run(
         ("still_growing", "it is still being written to; run again later")
     ]
     assert [one.error.code for one in ear.of(FileFinished) if one.error] == ["source_unreadable"]
-    with pytest.raises(StopAsyncIteration):
-        await anext(candidates)
+    assert len(queue) == 0
 
 
 async def test_each_file_is_decided_again_at_its_turn(
-    library: Path, make: Make, ear: Ear, prober: FakeProber, state: State
+    library: Path, make: Make, ear: Ear, prober: FakeProber, state: State, queue: Queue
 ) -> None:
     add_settled(library, "a.mkv", "changed.mkv", "covered.mkv", "gone.mkv", "growing.mkv")
     candidates = make()
@@ -183,7 +203,7 @@ async def test_each_file_is_decided_again_at_its_turn(
     (library / "gone.mkv").unlink()
     add(library, "growing.mkv", "a copy has begun", mtime_ns=OLD_NS)
 
-    found = [task async for task, _ in candidates]
+    found = await take_all(candidates, queue)
 
     assert [task.item.name for task in found] == ["a.mkv", "changed.mkv"]
     assert found[1].fingerprint == fingerprint(library / "changed.mkv")
@@ -198,7 +218,7 @@ async def test_each_file_is_decided_again_at_its_turn(
     assert names(ear.of(FileFinished)) == ["gone.mkv"]
 
 
-async def test_a_lost_disk_ends_the_survey(library: Path, make: Make) -> None:
+async def test_a_lost_disk_ends_the_survey(library: Path, make: Make, queue: Queue) -> None:
     lost = fail("storage_lost", "the disk went away")
 
     def walking() -> Iterator[DirectoryListing]:
@@ -209,5 +229,3 @@ async def test_a_lost_disk_ends_the_survey(library: Path, make: Make) -> None:
     candidates = make()
     with pytest.RaisesGroup(Failure, flatten_subgroups=True):
         await candidates.survey(walking())
-    with pytest.raises(StopAsyncIteration):
-        await anext(candidates)

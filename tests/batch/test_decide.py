@@ -24,7 +24,7 @@ from batch.ownership import DiskLibrary, Ownership
 from batch.state import DONE, FAILED, INTERRUPTED, FileRecord
 from orchestrator.contract.errors import ErrorClass, ErrorInfo
 from orchestrator.contract.files import sha256_file
-from orchestrator.contract.job import Published
+from orchestrator.contract.job import SPEECH, JobOutput, Published
 from orchestrator.contract.media import AudioTrack, ProbeResult, SubtitleTrack
 
 NOW_NS = 1_700_000_000 * 10**9
@@ -32,7 +32,11 @@ OLD_NS = NOW_NS - 3600 * 10**9
 FILM = MediaFile("Film.mkv", "/lib", 1000, OLD_NS)
 PRINT = "f" * 32
 PROBE = ProbeResult(PRINT, 60.0, "matroska", (AudioTrack(1, "aac", "en"),))
-POLICY = Policy("key-1", ("srt",), ("en",), settle_seconds=5.0)
+SRT = JobOutput("srt", "subtitles.srt", publish="srt")
+PT = replace(SRT, language="pt")
+VTT = replace(SRT, publish="vtt")
+MUXED = JobOutput("muxed", "muxed.mkv", large=True, publish="mkv", suffix="subtitled")
+POLICY = Policy("key-1", (SRT,), ("en",), settle_seconds=5.0)
 AUTO = replace(POLICY, languages=())
 
 
@@ -224,7 +228,7 @@ def test_a_text_track_inside_is_enough() -> None:
 
 
 def test_subtitles_do_not_stand_in_for_a_transcript() -> None:
-    policy = replace(POLICY, extensions=("txt", "json"))
+    policy = replace(POLICY, outputs=tuple(replace(SRT, publish=one) for one in ("txt", "json")))
     assert reason(decide(FILM, view("Film.en.srt"), policy, NOW_NS, PROBE)) is Reason.NEW
 
 
@@ -261,6 +265,96 @@ def test_of_two_files_with_one_stem_the_first_wins() -> None:
     assert isinstance(decision, Skip)
     assert decision.reason is Reason.SAME_NAME
     assert "Film.avi" in decision.detail
+
+
+TRANSLATED = replace(POLICY, outputs=(SRT, PT), targets=("pt",))
+WITH_FILM = replace(TRANSLATED, outputs=(SRT, PT, MUXED))
+
+
+@pytest.mark.parametrize(
+    ("names", "present"),
+    [
+        ((), ()),
+        (("Film.en.srt",), (SPEECH,)),
+        (("Film.srt",), (SPEECH,)),
+        (("Film.pt.srt",), ("pt",)),
+        (("Film.por.vtt",), ("pt",)),
+        (("Film.de.srt", "Film.pt.forced.srt"), ()),
+    ],
+)
+def test_a_language_that_is_missing_is_work_and_the_others_stay(
+    names: tuple[str, ...], present: tuple[str, ...]
+) -> None:
+    assert decide(FILM, view(*names), TRANSLATED, NOW_NS) == NeedsProbe()
+    decision = decide(FILM, view(*names), TRANSLATED, NOW_NS, PROBE)
+    assert decision == Work(Reason.NEW, "en", {}, present)
+
+
+def test_subtitles_in_every_language_are_enough() -> None:
+    decision = decide(FILM, view("Film.pt.srt", "Film.en.srt"), TRANSLATED, NOW_NS)
+    assert isinstance(decision, Skip)
+    assert decision.reason is Reason.SUBTITLE_EXISTS
+    assert decision.detail == "Film.en.srt (en), Film.pt.srt (pt)"
+
+
+def test_a_track_inside_covers_its_language() -> None:
+    probe = replace(PROBE, subtitles=(SubtitleTrack(2, "subrip", "pt"),))
+    decision = decide(FILM, view(), TRANSLATED, NOW_NS, probe)
+    assert decision == Work(Reason.NEW, "en", {}, ("pt",))
+    both = replace(PROBE, subtitles=(*probe.subtitles, SubtitleTrack(3, "subrip", "en")))
+    assert reason(decide(FILM, view(), TRANSLATED, NOW_NS, both)) is Reason.SUBTITLE_EXISTS
+
+
+def test_a_translation_says_nothing_about_speech_of_an_unknown_language() -> None:
+    policy = replace(TRANSLATED, languages=())
+    untagged = replace(PROBE, audio=(AudioTrack(1, "aac"),))
+    decision = decide(FILM, view("Film.pt.srt"), policy, NOW_NS, untagged)
+    assert decision == Work(Reason.NEW, None, {}, ("pt",))
+    two = decide(FILM, view("Film.pt.srt", "Film.de.srt"), policy, NOW_NS, untagged)
+    assert isinstance(two, Skip)
+    assert "give --language to decide otherwise" in two.detail
+
+
+def test_our_own_subtitle_does_not_count_as_present() -> None:
+    known = record(key="older", outputs=("Film.en.srt",))
+    decision = decide(FILM, view("Film.en.srt", known=known), TRANSLATED, NOW_NS, PROBE)
+    assert isinstance(decision, Work)
+    assert decision.present == ()
+
+
+def test_a_film_is_made_as_long_as_a_language_is_missing() -> None:
+    only_film = replace(WITH_FILM, outputs=(MUXED,))
+    for policy in (WITH_FILM, only_film):
+        one = decide(FILM, view("Film.en.srt"), policy, NOW_NS, PROBE)
+        assert one == Work(Reason.NEW, "en", {}, (SPEECH,))
+        both = decide(FILM, view("Film.en.srt", "Film.pt.srt"), policy, NOW_NS)
+        assert reason(both) is Reason.SUBTITLE_EXISTS
+
+
+def test_a_taken_name_matters_only_when_no_other_is_free() -> None:
+    one = FakeLibrary(taken={"/lib/Film.en.srt"})
+    assert reason(decide(FILM, view(library=one), WITH_FILM, NOW_NS, PROBE)) is Reason.NEW
+    every = FakeLibrary(taken={"/lib/Film.en.srt", "/lib/Film.pt.srt", "/lib/Film.subtitled.mkv"})
+    decision = decide(FILM, view(library=every), WITH_FILM, NOW_NS)
+    assert reason(decision) is Reason.NAME_TAKEN
+
+
+OURS = MediaFile("Film.subtitled.mkv", "/lib", 10, OLD_NS)
+
+
+def test_a_film_that_we_published_is_no_new_media() -> None:
+    known = record(outputs=("Film.en.srt", OURS.name))
+    folder = view(known=known, media=(FILM, OURS))
+    assert reason(decide(OURS, folder, POLICY, NOW_NS)) is Reason.OWN_FILM
+    replaced = OURS._replace(size=11)
+    assert decide(replaced, folder, POLICY, NOW_NS) == NeedsProbe()
+    elsewhere = view(known=record(outputs=("/out/" + OURS.name,)), media=(FILM, OURS))
+    assert decide(OURS, elsewhere, POLICY, NOW_NS) == NeedsProbe()
+
+
+def test_a_film_of_ours_is_known_when_the_library_has_moved() -> None:
+    probe = replace(PROBE, ours=True)
+    assert reason(decide(OURS, view(media=(OURS,)), POLICY, NOW_NS, probe)) is Reason.OWN_FILM
 
 
 def test_a_broken_file_does_not_take_the_stem() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 import trio
 
 from batch.decide import Reason, Work
+from batch.desk import Desk, Running
 from batch.events import (
+    Event,
     FileFinished,
     FileStarted,
     FileWarning,
@@ -19,9 +22,14 @@ from batch.events import (
     StagesPlanned,
 )
 from batch.filejob import FileRunner, Task
-from batch.listing import MediaFile
+from batch.folder_view import FolderView
+from batch.listing import DirectoryListing, MediaFile
+from batch.ownership import DiskLibrary
+from batch.queue import Waiting
+from batch.scan import Candidate
+from batch.schedule.model import Need, Step
 from batch.state import DONE, FAILED, INTERRUPTED, STARTED, FileRecord, State
-from orchestrator.contract.errors import ErrorClass, Failure
+from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
 from orchestrator.contract.job import JOB_RESULT_VERSION, JobResult
 from orchestrator.contract.keys import fingerprint
 from orchestrator.contract.paths import WorkFolder
@@ -31,7 +39,34 @@ from orchestrator.prepare import JobMaker, Recipe
 
 from .conftest import Ear, add, make_recipe
 
-RUN = "run-1"
+RUN = f"run-{os.urandom(4).hex()}"
+
+
+class Consent:
+    """A host that lets every attempt run, cold, as soon as it is asked."""
+
+    def __init__(self, ear: Ear) -> None:
+        self._ear = ear
+
+    def now(self) -> float:
+        return 0.0
+
+    def emit(self, event: Event) -> None:
+        self._ear(event)
+
+    def asked(self, desk: Desk) -> None:
+        assert desk.asked is not None
+        desk.grant(Running(desk.asked, NO_STEP, Need(2), "cpu", None, 0.0), rung=0)
+
+    def began(self, desk: Desk, running: Running) -> None:
+        self.attempt = running.asked.attempt
+
+    def released(self, desk: Desk, running: Running) -> None:
+        assert running.asked.attempt == self.attempt
+
+
+NO_STEP = Step("fake", Need(), 0.0)
+NO_FOLDER = FolderView(DirectoryListing("", [], set(), []), {}, DiskLibrary())
 
 
 class Runner:
@@ -70,14 +105,14 @@ class Runner:
     async def run(self, recipe: Recipe | None = None) -> FileFinished:
         recipe = recipe or make_recipe()
         maker = JobMaker(self.work, "me")
-        runner = FileRunner(
-            recipe, maker, self.state, self.orders, self.ear, RUN, 2, argv=self.argv
-        )
+        runner = FileRunner(recipe, maker, self.state, self.orders, RUN, argv=self.argv)
         task = self.task
-        error = await runner.run(task, runner.begin(task))
-        finished = self.ear.of(FileFinished)[-1]
-        assert finished.error == error
-        return finished
+        waiting = Waiting(Candidate(task.item, NO_FOLDER), (0.0,), 60.0)
+        desk = Desk(waiting, 0, Consent(self.ear), ("fake",), 0.0)
+        begun = runner.begin(task)
+        if not isinstance(begun, ErrorInfo):
+            desk.folder, desk.job_id = begun.folder, begun.job.id
+        return await runner.run(task, begun, desk)
 
     @property
     def jobs(self) -> int:
@@ -105,7 +140,7 @@ async def test_a_job_that_succeeds_is_recorded_with_what_it_published(
     assert runner.record is not None
     assert (runner.record.status, runner.record.output_paths) == (DONE, ["film.en.srt"])
     kinds = [type(event) for event in ear.events]
-    assert kinds[:2] == [FileStarted, StagesPlanned]
+    assert kinds[:2] == [FileStarted, StagesPlanned], "told once its first stage may run"
     assert StageProgress in kinds
     assert ear.of(StagesPlanned)[0].stages == ("fake",)
     spec = json.loads((Path(finished.job_folder) / "job.json").read_text())
@@ -197,7 +232,7 @@ def test_a_state_that_cannot_be_written_is_raised(runner: Runner, state: State) 
     task = runner.task
     state.close()
     maker = JobMaker(runner.work, "me")
-    file_runner = FileRunner(make_recipe(), maker, state, runner.orders, runner.ear, RUN, 1)
+    file_runner = FileRunner(make_recipe(), maker, state, runner.orders, RUN)
     with pytest.raises(Failure):
         file_runner.begin(task)
 

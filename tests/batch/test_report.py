@@ -44,6 +44,7 @@ def report(*happened: events.Event, terminal: bool = False, paths: bool = True) 
         builder.overview(),
         summary_path=Path("/w/runs/r/summary.json") if paths else None,
         log_path=Path("/w/runs/r/batch.log") if paths else None,
+        timeline="/w/runs/r/timeline.html" if paths else None,
     )
     return file.getvalue()
 
@@ -73,6 +74,7 @@ def test_a_good_run_when_piped() -> None:
         "\n"
         "  Summary  /w/runs/r/summary.json\n"
         "  Log      /w/runs/r/batch.log\n"
+        "  Timeline /w/runs/r/timeline.html\n"
     )
 
 

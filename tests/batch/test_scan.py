@@ -12,13 +12,13 @@ from batch.scan import Candidate, Places, Scan
 from batch.state import FAILED, STARTED, Content, State
 from orchestrator.contract.errors import ErrorInfo
 from orchestrator.contract.files import sha256_file
-from orchestrator.contract.job import Published
+from orchestrator.contract.job import JobOutput, Published
 from orchestrator.contract.paths import JobFolder
 from orchestrator.job.manifest import Intent, open_manifest
 
 from .conftest import OLD_NS, Ear, add, walk
 
-POLICY = Policy("key-1", ("srt",), ("en",), settle_seconds=5.0)
+POLICY = Policy("key-1", (JobOutput("srt", "a.srt", publish="srt"),), ("en",), settle_seconds=5.0)
 ERROR = ErrorInfo("no_audio_track", "silence", "Add sound.")
 
 

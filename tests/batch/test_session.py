@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -158,12 +157,3 @@ def test_a_single_file_and_an_output_folder(run: Run, library: Path, tmp_path: P
     for source, made in ((film, "a.en.srt"), (library, "series/a.en.srt")):
         assert run("--no-resume", "--output-dir", tmp_path / "out", source=source)[0] == 0
         assert (tmp_path / "out" / made).exists()
-
-
-def test_the_load_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    uses = iter([SimpleNamespace(utilisation=70.0, memory_percent=40.0), None])
-    monkeypatch.setattr(session, "GpuMeter", lambda: SimpleNamespace(read=lambda index: next(uses)))
-    gpu = SimpleNamespace(index=0)
-    measure = session._gpu_load(gpu)  # type: ignore[arg-type]
-    assert [measure(), measure()] == [(70.0, 40.0), None]
-    assert session._gpu_load(None)() is None

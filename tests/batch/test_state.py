@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from batch.state import DONE, FAILED, INTERRUPTED, STARTED, Content, State
-from batch.state_schema import SCHEMA_VERSION, translate_error
+from batch.state_schema import _MIGRATIONS, SCHEMA_VERSION, translate_error
 from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
 from orchestrator.contract.job import Published
 from orchestrator.contract.media import PROBE_VERSION, AudioTrack, ProbeResult
@@ -167,6 +167,18 @@ def test_what_is_acknowledged_is_durable(state: State) -> None:
     (mode,) = state._connection.execute("PRAGMA journal_mode").fetchone()
     (synchronous,) = state._connection.execute("PRAGMA synchronous").fetchone()
     assert (mode, synchronous) == ("wal", 2)
+
+
+def test_a_database_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(f"{_MIGRATIONS[0]} PRAGMA user_version = 1;")
+        connection.execute("INSERT INTO runs (run_id, started) VALUES ('r', 1.0)")
+        connection.commit()
+    state = State.open(path)
+    assert state.history() == []
+    assert state._connection.execute("SELECT run_id FROM runs").fetchall() == [("r",)]
+    assert state._connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    state.close()
 
 
 def test_a_newer_database_is_refused(path: Path) -> None:

@@ -161,3 +161,37 @@ def test_once_all_is_decided_nothing_is_left_to_check() -> None:
     assert board.snapshot().checked == 1
     board.handle(events.AllDecided())  # --limit 1 leaves the other nine alone
     assert board.snapshot().checked == 10
+
+
+def expected(path: str, seconds: float | None) -> events.Queued:
+    return events.Queued(path, 1000, 60.0, "new", seconds)
+
+
+def test_before_there_is_a_pace_the_time_left_is_what_such_files_took_before(clock: Clock) -> None:
+    started = events.RunStarted("r", "/m", "/w", 2, False)
+    made = board(clock, started, expected("a", 100.0), expected("b", 300.0))
+    assert made.snapshot().eta == 200.0
+    made.handle(events.FileStarted("a", "1"))
+    clock.seconds += 50
+    assert made.snapshot().eta == 150.0
+    made.handle(events.FileFinished("old", "failed", earlier=True))
+    assert made.snapshot().eta == 150.0
+    made.handle(events.FileFinished("a", "done", audio_seconds=60.0))
+    assert made.snapshot().eta == pytest.approx(50.0), "as long as the first one took"
+
+
+def test_one_file_that_nobody_can_tell_anything_of_leaves_the_time_open(clock: Clock) -> None:
+    made = board(clock, expected("a", 100.0), expected("b", None), expected("c", 100.0))
+    assert made.snapshot().eta is None
+
+
+def test_a_parked_file_waits_again(clock: Clock) -> None:
+    made = board(clock, queued("a", audio=60.0), events.FileStarted("a", "1"))
+    assert [one.path for one in made.snapshot().files] == ["a"]
+    made.handle(events.FileParked("a"))
+    made.handle(events.FileParked("never seen"))
+    assert made.snapshot().files == ()
+    assert made.snapshot().audio_total == 60.0
+    made.handle(events.FileStarted("a", "1"))
+    made.handle(events.FileFinished("a", "done", audio_seconds=60.0))
+    assert (made.snapshot().done, made.snapshot().queued) == (1, 1)

@@ -1,0 +1,155 @@
+"""The CPU: which waiting attempts run there, and with how many threads."""
+
+from __future__ import annotations
+
+from batch.schedule.board import Board, memory_code
+from batch.schedule.demand import Wish
+from batch.schedule.model import CPU, Snapshot, Step, Worker
+
+THREAD_GAIN = 0.52
+"""n threads are n ** 0.52 times as fast as one (measured: two threads 1.43 times, tiny.en)."""
+
+
+def threads_speed(threads: int) -> float:
+    """How much faster an elastic attempt is than with one thread."""
+    return float(threads**THREAD_GAIN)
+
+
+def thread_share(snapshot: Snapshot) -> int:
+    """Threads of one elastic attempt: the budget shared by as many files as can be worked on."""
+    known = len(snapshot.files) + len(snapshot.queue)
+    at_once = snapshot.max_workers if snapshot.more else min(snapshot.max_workers, known)
+    return max(1, snapshot.budget.cpu_threads // max(1, at_once))
+
+
+def start_on_cpu(board: Board) -> None:
+    """Start what the places, threads and memory allow, in rank; load what is missing."""
+    places = board.snapshot.max_workers - _places_for_gpus(board)
+    for wish in board.demand.wishes:
+        if not wish.step.gpu and not board.served(wish):
+            serve_on_cpu(board, wish, places)
+
+
+def serve_on_cpu(board: Board, wish: Wish, places: int) -> None:
+    """Start the request, or load a worker for it, or say why it waits."""
+    share = thread_share(board.snapshot)
+    if board.ledger.running >= places:
+        board.wait(wish, "turn")
+    elif board.keep_threads or board.ledger.free_threads < 1:
+        _wait_for_threads(board, wish)
+    elif wish.step.key is None:
+        _start_cold(board, wish, share)
+    else:
+        _start_warm(board, wish, wish.step.key, share)
+
+
+def end_oversized(board: Board) -> None:
+    """End idle workers that were loaded with more threads than an attempt may have by now."""
+    share = thread_share(board.snapshot)
+    elastic = {key for key, step in board.demand.steps.items() if step.elastic}
+    for worker in list(board.idle):
+        if worker.key in elastic and worker.threads > share:
+            board.evict(worker)
+
+
+def _places_for_gpus(board: Board) -> int:
+    """Places kept for requests whose model is being loaded on a free GPU."""
+    return sum(
+        1
+        for worker in board.snapshot.workers
+        if worker.state == "starting"
+        and worker.key in board.demand.waiting_s
+        and board.ledger.on_device.get(worker.device) == 0
+    )
+
+
+def _start_warm(board: Board, wish: Wish, key: str, share: int) -> None:
+    """Run the request on an idle worker of its key, or see to it that there will be one."""
+    threads = _threads(board, wish.step, share)
+    enough = threads <= board.ledger.free_threads
+    fitting = [
+        worker
+        for worker in board.idle_of(key, CPU)
+        if worker.threads <= min(threads, board.ledger.free_threads)
+    ]
+    worker = max(fitting, key=lambda one: (one.threads, one.last_used), default=None)
+    if worker is not None and not (
+        enough and _worth_more_threads(wish.step, worker.threads, threads)
+    ):
+        _start(board, wish, worker, worker.threads)
+    elif board.claim(key):
+        board.wait(wish, "model")
+    elif not enough:
+        _wait_for_threads(board, wish)
+    elif worker is None and not _worth_another(board, wish.step, key, threads):
+        board.wait(wish, "worker")
+    else:
+        _load_for(board, wish, key, threads)
+
+
+def _start_cold(board: Board, wish: Wish, share: int) -> None:
+    threads = _threads(board, wish.step, share)
+    if threads > board.ledger.free_threads:
+        _wait_for_threads(board, wish)
+    else:
+        _start(board, wish, None, threads)
+
+
+def _start(board: Board, wish: Wish, worker: Worker | None, threads: int) -> None:
+    need = board.need(wish.step, CPU, threads, worker)
+    short = board.room(need, CPU, own=worker)
+    if short:
+        board.wait(wish, memory_code(short))
+    else:
+        board.start(wish, worker, CPU, need)
+
+
+def _load_for(board: Board, wish: Wish, key: str, threads: int) -> None:
+    short = board.room(board.held(wish.step, CPU), CPU)
+    board.wait(wish, memory_code(short) if short else "model")
+    if not short:
+        board.launch(wish.step, CPU, threads)
+        board.claim(key)
+
+
+def _wait_for_threads(board: Board, wish: Wish) -> None:
+    board.wait(wish, "threads")
+    board.keep_threads = board.keep_threads or board.force
+
+
+def load_ahead_on_cpu(board: Board) -> None:
+    """Load what files will ask for next, with threads and memory that nobody asks for.
+
+    No further ahead: loading would take threads from the attempt that runs before.
+    """
+    if board.snapshot.holding or board.keep_threads or board.making_room(CPU) or board.closed(CPU):
+        return
+    share = thread_share(board.snapshot)
+    for key, step in board.demand.steps.items():
+        far = key not in board.demand.soon_s
+        if step.gpu or far or board.present(key) or board.ledger.free_threads < 1:
+            continue
+        if not board.ledger.short_of(board.held(step, CPU), CPU):
+            board.launch(step, CPU, _threads(board, step, share))
+
+
+def _threads(board: Board, step: Step, share: int) -> int:
+    """What an attempt gets: an elastic one its share, any other what it asks for."""
+    if step.elastic:
+        return share
+    return max(1, min(step.need.cpu_threads, board.snapshot.budget.cpu_threads))
+
+
+def _worth_more_threads(step: Step, has: int, wanted: int) -> bool:
+    """Whether loading once more, with more threads, ends sooner than the worker at hand."""
+    if not step.elastic or has >= wanted:
+        return False
+    slower, faster = (step.run_s / threads_speed(threads) for threads in (has, wanted))
+    return step.load_s + faster < 0.9 * slower
+
+
+def _worth_another(board: Board, step: Step, key: str, threads: int) -> bool:
+    """Whether one more worker pays: the first always does, more than can work at once never."""
+    there = board.present(key)
+    at_once = min(board.snapshot.max_workers, board.snapshot.budget.cpu_threads // threads)
+    return not there or (there < at_once and board.pays(step, there + 1))

@@ -1,0 +1,1 @@
+"""A picture of a run as one HTML page, ``runs/<run id>/timeline.html``."""

@@ -1,0 +1,95 @@
+"""How many files are opened, and why the next one is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch.schedule import explain, schedule
+from batch.schedule.model import Budget, Open, Snapshot
+from tests.batch.schedule.building import (
+    GPU,
+    NOW,
+    cold_step,
+    elastic_step,
+    gb,
+    gpu_step,
+    moving,
+    queued,
+    snap,
+    waiting,
+)
+
+QUEUE = tuple(queued(f"{number:03}", gpu_step("asr"), gpu_step("align")) for number in range(50))
+
+
+def opened(snapshot: Snapshot) -> int:
+    return sum(isinstance(one, Open) for one in schedule(snapshot))
+
+
+def last_code(snapshot: Snapshot) -> str:
+    return explain(snapshot)[-1].code
+
+
+def test_twice_the_workers_where_all_models_fit() -> None:
+    state = snap(queue=QUEUE)
+
+    assert opened(state) == 8
+    assert last_code(state) == "look_ahead"
+
+
+def test_work_for_twenty_rounds_of_loading_where_they_do_not() -> None:
+    queue = tuple(
+        queued(f"{number:03}", gpu_step("asr", 5.0), gpu_step("align", 5.0)) for number in range(50)
+    )
+
+    # A round loads for 20 s; each file brings 120 s.
+    assert opened(snap(queue=queue)) == 5
+    assert opened(snap(queue=queue, max_workers=1)) == 4
+
+
+def test_the_same_for_models_in_the_ram_of_a_machine_without_a_gpu() -> None:
+    steps = (elastic_step("asr", ram=8.0), elastic_step("align", ram=8.0))
+    queue = tuple(queued(f"{number:03}", *steps) for number in range(50))
+
+    assert opened(snap(budget=Budget(2, gb(6)), max_workers=1, queue=queue)) == 2
+
+
+def test_not_more_than_the_disk_holds_but_one_in_any_case() -> None:
+    budget = Budget(8, gb(16), {GPU: gb(8)}, disk_bytes=gb(3))
+    state = snap(budget=budget, queue=tuple(queued(name, cold_step(), disk=1.0) for name in "abcd"))
+
+    assert opened(state) == 3
+    assert last_code(state) == "disk"
+    assert opened(snap(budget=budget, queue=(queued("a", cold_step(), disk=9.0),))) == 1
+
+
+@pytest.mark.parametrize("ram", [0.04, 0.5])
+def test_not_more_than_memory_holds(ram: float) -> None:
+    state = snap(budget=Budget(8, gb(ram)), max_workers=20, queue=QUEUE_ON_CPU)
+
+    assert 0 < opened(state) <= max(20, ram * 60)
+    assert last_code(state) in ("memory", "look_ahead")
+
+
+QUEUE_ON_CPU = tuple(queued(f"{number:03}", cold_step()) for number in range(50))
+
+
+def test_idle_jobs_take_a_quarter_of_the_memory_at_most() -> None:
+    steps = (gpu_step("asr", 5.0, run_s=0.1), gpu_step("align", 5.0, run_s=0.1))
+    queue = tuple(queued(f"{number:03}", *steps) for number in range(50))
+    state = snap(budget=Budget(8, gb(2), {GPU: gb(8)}), queue=queue)
+
+    assert opened(state) == int(0.25 * gb(2) / (16 << 20))
+    assert last_code(state) == "memory"
+
+
+def test_none_while_those_that_are_open_do_not_get_on() -> None:
+    state = snap(files=(waiting("a", cold_step(), since=NOW - 6000),), queue=QUEUE)
+
+    assert opened(state) == 0
+    assert last_code(state) == "congested"
+
+
+def test_the_library_may_be_finished() -> None:
+    assert schedule(snap()) == ()
+    assert opened(snap(files=(moving("a", gpu_step("asr")),))) == 0

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pytest
+
+from batch.history import History, Record
+from batch.leases import Machine
+from batch.measures import Measures
+from batch.schedule.model import Need
+from batch.steps import UNKNOWN_SECONDS, profile, step_of
+from orchestrator.contract.exchange import ModelRef
+from orchestrator.contract.job import JobStage, StageAccount
+from orchestrator.contract.records import changed
+
+from .conftest import make_recipe
+
+MIB = 1 << 20
+MACHINE = Machine(8, 1 << 40)
+GPU = Machine(8, 1 << 40, {"cuda:0": 1 << 34})
+(FAKE,) = make_recipe().stages
+LIGHT = changed(FAKE, resources={"cpu_threads": 1, "ram_mb": 100})
+MODEL = ModelRef("base", "/models/base", "k" * 32)
+HEAVY = changed(
+    FAKE,
+    name="asr",
+    resources={"cpu_threads": 2, "ram_mb": 1500, "vram_mb": 3000},
+    models=(MODEL,),
+    load=("compute_type",),
+    requested={"compute_type": "int8"},
+    tuning={"batch_size": 4},
+)
+
+
+def test_a_light_stage_stays_on_the_cpu_with_what_it_declares() -> None:
+    one = profile(LIGHT, GPU, "cuda")
+    step = step_of(one, "key", History(), 600.0)
+    assert (one.device, step.gpu, step.elastic) == ("cpu", False, False)
+    assert step.need == Need(1, 100 * MIB, 0)
+    assert step.held == Need(0, 100 * MIB, 0)
+    assert 0.2 < step.run_s < 5.0
+
+
+@pytest.mark.parametrize(
+    ("machine", "device", "gpu"), [(MACHINE, "cpu", False), (GPU, "cuda", True)]
+)
+def test_a_stage_with_a_model_takes_the_gpu_where_there_is_one(
+    machine: Machine, device: str, gpu: bool
+) -> None:
+    one = profile(HEAVY, machine, device)
+    step = step_of(one, None, History(), None)
+    assert (step.gpu, step.elastic, step.key) == (gpu, not gpu, None)
+    assert step.need.vram_bytes == (3000 * MIB if gpu else 0)
+    assert step.run_s < UNKNOWN_SECONDS
+    assert one.subject == ("asr", "k" * 16, "int8/4", device)
+    assert one.load_on("cuda:1")["device"] == "cuda"
+
+
+def test_what_was_measured_replaces_what_was_declared() -> None:
+    one = profile(HEAVY, GPU, "cuda")
+    history = History()
+    record = Record().ran(100.0, 5.0).loaded(7.0)
+    history.put(one.subject, record.took(1000 * MIB, 800 * MIB, 2000 * MIB))
+    step = step_of(one, "key", history, 200.0)
+    assert step.need == Need(2, int(1150 * MIB), int(2300 * MIB))
+    assert step.held.ram_bytes == pytest.approx(920 * MIB)
+    assert step.run_s == pytest.approx(10.0)
+    assert step.load_s == 7.0
+
+
+def test_workers_are_told_apart_by_what_they_load() -> None:
+    base = profile(HEAVY, MACHINE, "cpu").key
+    assert profile(HEAVY, GPU, "cuda").key == base, "the device is the scheduler's"
+    assert profile(changed(HEAVY, tuning={"batch_size": 8}), MACHINE, "cpu").key == base
+    others = [
+        changed(HEAVY, requested={"compute_type": "float16"}),
+        changed(HEAVY, models=(ModelRef("base", "/models/other", "o"),)),
+        changed(HEAVY, folder="/elsewhere"),
+    ]
+    for other in others:
+        assert profile(other, MACHINE, "cpu").key != base
+    assert profile(HEAVY, MACHINE, "cpu", {"compute_type": "float16"}).key != base
+
+
+def account(stage: JobStage, **values: object) -> StageAccount:
+    made = StageAccount(stage.name, "ran", "first run", 9.0)
+    return changed(made, **{"threads": 1, "run_seconds": 4.0, **values})
+
+
+def measures(history: History, resident: bool = True) -> Measures:
+    return Measures((LIGHT, HEAVY), MACHINE, "cpu", history, resident)
+
+
+def test_it_learns_from_what_a_job_accounts_for() -> None:
+    history = History()
+    known = measures(history)
+    known.learn(100.0, [account(HEAVY, load_seconds=2.0, peak_rss_bytes=900), account(LIGHT)])
+    known.held(known.steps(("asr",), 1.0)[0].key or "", 700)
+    record = history.of(profile(HEAVY, MACHINE, "cpu").subject)
+    assert record.expect(50.0) == pytest.approx(2.0)
+    assert (record.peak_rss, record.held_rss) == (900, 700)
+    assert record.load_seconds == pytest.approx(2.3)
+    assert known.rung("asr") == 0
+
+
+def test_more_threads_are_counted_as_one() -> None:
+    history = History()
+    measures(history).learn(100.0, [account(HEAVY, threads=2, warm=True)])
+    record = history.of(profile(HEAVY, MACHINE, "cpu").subject)
+    assert record.expect(100.0) == pytest.approx(4.0 * 2**0.52, rel=0.05)
+    assert record.load_seconds is None, "a warm attempt does not load"
+
+
+def test_a_lower_rung_is_remembered_and_says_nothing_of_the_rest() -> None:
+    history = History()
+    known = measures(history)
+    known.learn(100.0, [account(HEAVY, rung=2)])
+    assert known.rung("asr") == 2
+    assert history.of(profile(HEAVY, MACHINE, "cpu").subject).weight == 0.0
+
+
+def test_what_did_not_run_teaches_nothing() -> None:
+    history = History()
+    reused = changed(account(HEAVY), status="reused")
+    measures(history).learn(100.0, [reused, changed(account(HEAVY), name="unknown")])
+    assert history.take_changes() == []
+
+
+def test_a_fresh_process_is_for_the_first_step_alone() -> None:
+    known = measures(History())
+    first, second = known.steps(("fake", "asr"), 10.0, fresh=True)
+    assert (first.key, second.key is None) == (None, False)
+    first, second = known.steps(("fake", "asr"), 10.0, broken=lambda key: key.startswith("asr"))
+    assert (first.key is None, second.key) == (False, None)
+    assert [step.key for step in measures(History(), False).steps(("asr",), 1.0)] == [None]
+
+
+def test_other_load_settings_are_another_worker() -> None:
+    known = measures(History())
+    (usual,) = known.steps(("asr",), 10.0)
+    (other,) = known.steps(("asr",), 10.0, load={"compute_type": "int8_float16"})
+    assert usual.key != other.key
+    assert other.key is not None
+    assert known.profile_of(other.key).settings["compute_type"] == "int8_float16"
