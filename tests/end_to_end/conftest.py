@@ -238,6 +238,21 @@ class Batch:
     def jobs(self) -> list[Path]:
         return sorted(self.work.jobs.glob("*/*/*/*/*"))
 
+    def job_of(self, name: str) -> Path:
+        """The folder of the job for the media file of that name."""
+        path = str(self.library / name)
+        return next(
+            job
+            for job in self.jobs()
+            if json.loads((job / "job.json").read_text())["source"]["path"] == path
+        )
+
+    def timeline(self, kind: str) -> list[dict[str, Any]]:
+        """The lines of one kind of the latest run's timeline."""
+        latest = max(self.work.runs.glob("*/timeline.jsonl"))
+        lines = [json.loads(line) for line in latest.read_text().splitlines()]
+        return [line for line in lines if line["kind"] == kind]
+
     def waiting(self) -> int:
         """How many runs of a stage with the fault ``waits`` have begun to wait."""
         return len(list(self.folder.glob("gate.*.waiting")))

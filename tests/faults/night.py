@@ -1,0 +1,180 @@
+"""A small library and a work folder in which one night after another can go wrong.
+
+The coordinator, the jobs and the stages are the real ones; the stages themselves are the two small
+ones of ``tests/fakes``, so that a night takes a second. What a night must come to is known from
+one that nothing disturbed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.end_to_end.conftest import Batch, Outcome, tree
+
+SURVIVAL_SECONDS = 5.0
+"""How long processes of a killed run may take to be gone."""
+
+_STATE = ("out", "artefacts", "runs", "logs", "tmp")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A state of the sandbox to come back to."""
+
+    folder: Path
+
+
+class Night:
+    """One sandbox. ``expected`` is what the library holds after an undisturbed night."""
+
+    def __init__(self, folder: Path, environments: list[Path], files: Sequence[str]) -> None:
+        folder.mkdir(parents=True)
+        self.folder = folder
+        self.batch = Batch(folder, environments)
+        self.batch.add(*files)
+        self.files = tuple(files)
+        self.sources = tree(self.batch.library)
+        self._outputs: set[str] = set()
+        self.former: dict[str, bytes] = {}
+        self.expected: dict[str, bytes] = {}
+        self._kept = 0
+
+    def argv(self) -> list[str]:
+        """The command line of a night, for whoever wants to run it in another way."""
+        batch = self.batch
+        return [
+            *(sys.executable, "-P", "-m", "batch", str(batch.library), "--json", "--resume"),
+            *("--work-dir", str(batch.work.root), "--config", str(batch.config)),
+        ]
+
+    def undisturbed(self) -> Outcome:
+        """Run it as it should be, and remember what came out as the expected state."""
+        outcome = self.batch.json("--resume")
+        if outcome.code != 0:
+            raise RuntimeError(f"an undisturbed night ended with {outcome.code}: {outcome.err}")
+        self.former, self.expected = self.expected, self.library()
+        return outcome
+
+    def library(self) -> dict[str, bytes]:
+        """Everything in the library but the sources, hidden files included."""
+        return {
+            os.path.relpath(path, self.batch.library): content
+            for path, (_, content) in tree(self.batch.library).items()
+            if path not in self.sources and os.path.isfile(path)
+        }
+
+    def keep(self) -> Kept:
+        """Remember library and state as they are now."""
+        self._kept += 1
+        kept = Kept(self.folder / f"kept-{self._kept}")
+        self._copy(self.batch.library, kept.folder / "library")
+        for entry in self._state():
+            self._copy(entry, kept.folder / "work" / entry.name)
+        return kept
+
+    def restore(self, kept: Kept) -> None:
+        """Make library and state what they were."""
+        shutil.rmtree(self.batch.library)
+        self._copy(kept.folder / "library", self.batch.library)
+        for entry in self._state():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        for entry in (kept.folder / "work").glob("*"):
+            self._copy(entry, self.batch.work.root / entry.name)
+
+    def _state(self) -> list[Path]:
+        """What a run writes into the work folder; environments and models stay."""
+        root = self.batch.work.root
+        found = [root / name for name in _STATE if (root / name).exists()]
+        return [*found, *root.glob("batch.db*"), *root.glob("latest*")]
+
+    @staticmethod
+    def _copy(source: Path, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+        else:
+            shutil.copy2(source, target)
+
+    # --- what must hold ---------------------------------------------------------------------------
+
+    def wrong_after_the_fault(self, out: str) -> list[str]:
+        """What is wrong right after a night was hurt. ``out``: what it had printed."""
+        wrong = self._survivors()
+        now = tree(self.batch.library)
+        wrong += [
+            f"source changed: {path}"
+            for path, was in self.sources.items()
+            if os.path.isfile(path) and now.get(path) != was
+        ]
+        library = self.library()
+        for name, content in library.items():
+            if name.rpartition("/")[2].startswith(".batch-subtitles-"):
+                continue
+            if content not in (self.expected.get(name), self.former.get(name)):
+                wrong.append(f"published torn or unknown: {name} ({len(content)} bytes)")
+        for name in self.done(out):
+            for output, content in self._outputs_of(name).items():
+                if library.get(output) != content:
+                    wrong.append(f"acknowledged but not there: {output}")
+        return wrong
+
+    def wrong_after_the_next_night(self, out: str, tries: int = 1) -> list[str]:
+        """Run the same command again: it must end with everything done, and nothing done twice.
+
+        ``tries``: how many attempts of each stage the fault may have cost.
+        """
+        outcome = self.batch.json("--resume")
+        wrong = self._survivors()
+        if outcome.code != 0:
+            wrong.append(
+                f"the next night ended with {outcome.code}: {outcome.errors} {outcome.err[-300:]}"
+            )
+        library = self.library()
+        if library != self.expected:
+            differing = sorted(
+                name
+                for name in library.keys() | self.expected.keys()
+                if library.get(name) != self.expected.get(name)
+            )
+            wrong.append(f"the library is not what it should be: {differing}")
+        again = self.done(out) & outcome.finished.keys()
+        if again:
+            wrong.append(f"done twice: {sorted(again)}")
+        wrong += [
+            f"source changed: {path}"
+            for path, was in self.sources.items()
+            if os.path.isfile(path) and tree(self.batch.library).get(path) != was
+        ]
+        return wrong
+
+    def _survivors(self) -> list[str]:
+        deadline = time.monotonic() + SURVIVAL_SECONDS
+        while (alive := self.batch.processes()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        found = [f"survivor: {process.pid} {process.cmdline()[:6]}" for process in alive]
+        for process in alive:
+            process.send_signal(signal.SIGKILL)
+        return found
+
+    @staticmethod
+    def done(out: str) -> set[str]:
+        """Names of the files that a run said were done, in complete lines of its output."""
+        names = set()
+        for line in out.split("\n")[:-1]:
+            if line.startswith("{"):
+                event = json.loads(line)
+                if event["event"] == "file_finished" and event["status"] == "done":
+                    names.add(os.path.basename(event["path"]))
+        return names
+
+    def _outputs_of(self, name: str) -> dict[str, bytes]:
+        stem = name.rpartition(".")[0]
+        return {one: data for one, data in self.expected.items() if one.startswith(f"{stem}.")}
