@@ -28,7 +28,7 @@ _SETTING_FLAGS = (
     ("--max-workers", "max_workers", "N", "files worked on at one moment; auto finds the number"),
     ("--order", "order", "ORDER", "fifo, shortest-first, longest-first or priority"),
     ("--language", "language", "CODE", "language of the speech, e.g. en; auto finds out"),
-    ("--workflow", "workflow", "NAME", "subtitle-gen or transcribe, or one of your own"),
+    ("--workflow", "workflow", "NAME", "subtitle-gen, translate, transcribe, or your own"),
     ("--formats", "formats", "LIST", "subtitle files to publish, e.g. srt,vtt"),
     ("--model", "stages.asr.model", "NAME", "Whisper model, or a folder that holds one"),
     ("--batch-size", "stages.asr.batch_size", "N", "audio windows decoded at once"),
@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="any other setting, e.g. stages.subtitles.max_line_width=37",
+        help="any other setting, e.g. stages.subtitles.max_line_length=37",
     )
     parser.add_argument(
         "--resume",

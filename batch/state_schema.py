@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
 from orchestrator.contract.errors import ErrorClass, Failure, fail
+from orchestrator.contract.files import free_bytes
 
 SCHEMA_VERSION = 2
 _BUSY_SECONDS = 5.0
+_PAGE_BYTES = 64 << 10
 
 _SCHEMA = """
 CREATE TABLE files (
@@ -112,6 +115,13 @@ def _prepare(path: Path, connection: sqlite3.Connection) -> None:
         )
 
 
+def _is_full(path: Path) -> bool:
+    """Whether no page more fits on the disk: SQLite calls that an I/O error for its shared file."""
+    with contextlib.suppress(OSError):
+        return free_bytes(path.parent) < _PAGE_BYTES
+    return False
+
+
 def translate_error(path: Path, error: sqlite3.Error) -> Failure:
     """Say what a database error means to the user."""
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -123,7 +133,7 @@ def translate_error(path: Path, error: sqlite3.Error) -> Failure:
             error_class=ErrorClass.STORAGE,
             retryable=True,
         )
-    if primary == sqlite3.SQLITE_FULL:
+    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _is_full(path)):
         return fail(
             "disk_full",
             f"{path} cannot be written: the disk is full",

@@ -237,3 +237,12 @@ def test_errors_of_the_database_say_what_to_do(
     assert (info.code, info.retryable) == (code, retryable)
     assert str(path) in info.message
     assert info.hint
+
+
+def test_an_io_error_on_a_full_disk_is_a_full_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.state_schema.free_bytes", lambda _folder: 0)
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    assert translate_error(path, error).info.code == "disk_full"

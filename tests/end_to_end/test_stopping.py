@@ -161,16 +161,19 @@ def test_a_dry_run_can_be_stopped(batch: Batch) -> None:
     assert running.end().code == 130
 
 
-def test_what_a_broken_off_job_had_published_is_known_as_ours(batch: Batch) -> None:
-    """Here the second of two outputs has no place, and nothing is recorded but a failure."""
+def test_a_name_that_is_taken_is_left_alone_and_told(batch: Batch) -> None:
+    """The rest is published; once the name is free, the missing output can be asked for."""
     batch.add("a.wav")
     (batch.library / "a.en.vtt").mkdir()
-    assert batch.json().errors == {"a.wav": "name_taken"}
+    outcome = batch.json()
+    assert (outcome.code, outcome.finished) == (0, {"a.wav": "done"})
+    (finished,) = outcome.of("file_finished")
+    assert [one["code"] for one in finished["warnings"]] == ["kept_existing"]
     assert (batch.library / "a.en.srt").exists()
     (batch.library / "a.en.vtt").rmdir()
 
-    outcome = batch.json("--retry-failed")
+    again = batch.json("--no-resume")
 
-    assert (outcome.code, outcome.finished) == (0, {"a.wav": "done"})
-    assert batch.attempts("fake") == 1
+    assert (again.code, again.finished) == (0, {"a.wav": "done"})
+    assert batch.attempts("fake") == 1, "what was known was not found out again"
     assert batch.names() == ["a.en.srt", "a.en.vtt", "a.wav"]
