@@ -147,7 +147,7 @@ def test_a_job_that_is_killed_is_told(hand: ByHand) -> None:
     running = hand.batch.start_module("orchestrator.cli.run_pipeline")
     hand.batch.wait_for_waiting(1)
     for process in hand.batch.processes():
-        if "orchestrator" in process.cmdline():
+        if process.cmdline()[-2] == "run":
             process.kill()
     outcome = running.end()
     assert outcome.code == 1

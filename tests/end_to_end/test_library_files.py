@@ -25,8 +25,9 @@ def test_a_subtitle_of_a_person_is_never_touched(batch: Batch) -> None:
     assert tree(batch.library) == before
 
 
-def test_a_name_taken_by_something_else_is_refused_before_any_work(batch: Batch) -> None:
+def test_names_taken_by_something_else_are_refused_before_any_work(batch: Batch) -> None:
     batch.add("a.wav")
+    (batch.library / "a.en.srt").mkdir()
     (batch.library / "a.en.vtt").mkdir()
     outcome = batch.json("--language", "en")
     assert outcome.code == 0
