@@ -30,7 +30,9 @@ class PeakMeter:
 
     def rss_bytes(self) -> int | None:
         """Largest resident size since the meter was made; None where the system does not tell."""
-        return _peak_rss() or _lifetime_peak()
+        peak = _peak_rss()
+        # The system keeps the peak a little behind what it says now.
+        return _lifetime_peak() if peak is None else max(peak, rss_bytes() or 0)
 
     def vram_bytes(self) -> int | None:
         """GPU memory that torch has held at most. None: torch was not used on a GPU.

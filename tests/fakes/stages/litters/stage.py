@@ -28,7 +28,7 @@ def run(request, model, report):
         "litter": os.environ.get("LITTER"),
         "imported": os.environ.get("SET_BY_AN_IMPORT"),
         "threads": os.environ.get("OMP_NUM_THREADS"),
-        "handler": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
+        "handler": signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL,
         "model": model,
         "pid": os.getpid(),
     }
@@ -42,7 +42,7 @@ def run(request, model, report):
     os.environ["LITTER"] = request.attempt
     os.environ["OMP_NUM_THREADS"] = "64"
     os.environ.pop("HOME", None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     threading.Thread(target=threading.Event().wait, name="leaked", daemon=True).start()
     size = request.settings["megabytes"] << 20
     block = bytearray(os.urandom(1) * size)
