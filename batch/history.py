@@ -64,10 +64,14 @@ class Record:
     def took(
         self, rss: int | None = None, held: int | None = None, vram: int | None = None
     ) -> Record:
-        """With one more measurement of memory: up at once, down slowly."""
+        """With one more measurement of memory: up at once, down slowly.
+
+        A process is weighed after its attempt, when it may hold a page more than at its peak.
+        """
+        peak = None if rss is None else max(rss, held or 0)
         return replace(
             self,
-            peak_rss=_peak(self.peak_rss, rss),
+            peak_rss=_peak(self.peak_rss, peak),
             held_rss=_peak(self.held_rss, held),
             peak_vram=_peak(self.peak_vram, vram),
         )
