@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import ctranslate2
@@ -14,13 +13,13 @@ from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
 from faster_whisper.vad import get_vad_model
 
-from orchestrator.contract.errors import ErrorClass, fail
 from orchestrator.contract.report import Report
 from orchestrator.stagekit.cuda_libraries import load_cuda_libraries
 from orchestrator.stagekit.speech import Turn, listening_places
 from orchestrator.stagekit.voice_activity import speech_turns
 from orchestrator.stagekit.wavfile import SAMPLE_RATE, WavSamples
 from orchestrator.stagekit.whisper import choose_compute_type, listen
+from orchestrator.stagekit.whisper_folder import device_and_index, loading, whisper_folder
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 
@@ -72,38 +71,22 @@ class RememberLast:
 
 def load(settings: Mapping[str, Any]) -> Recogniser:
     """Raises: Failure ``model_missing`` or ``model_unusable``; RuntimeError from CUDA."""
-    path = settings["model_path"]
-    if not path or not Path(path, "model.bin").is_file():
-        raise fail(
-            "model_missing",
-            f"There is no Whisper model at {path!r}.",
-            "Run verify_install.py --build: it fetches the models that the settings name.",
-            error_class=ErrorClass.ENVIRONMENT,
-        )
-    device, _, index = str(settings["device"]).partition(":")
+    path = whisper_folder(settings)
+    device, index = device_and_index(settings)
     if device == "cuda":
         load_cuda_libraries()
     wanted = settings["compute_type"]
-    supported = ctranslate2.get_supported_compute_types(device, int(index or 0))
+    supported = ctranslate2.get_supported_compute_types(device, index)
     compute_type = choose_compute_type(wanted, device, supported)
-    try:
+    with loading(path, device):
         whisper = WhisperModel(
             path,
             device=device,
-            device_index=int(index or 0),
+            device_index=index,
             compute_type=compute_type,
             cpu_threads=settings["threads"],
             local_files_only=True,
         )
-    except (RuntimeError, ValueError) as error:
-        if device == "cuda":
-            raise  # out of memory or a broken driver: whoever started this tells them apart
-        raise fail(
-            "model_unusable",
-            f"The Whisper model at {path} cannot be loaded: {error}",
-            "Delete that folder and run verify_install.py: it fetches the model again.",
-            error_class=ErrorClass.ENVIRONMENT,
-        ) from error
     whisper.encode = RememberLast(whisper.encode)
     whisper.feature_extractor = RememberLast(whisper.feature_extractor)
     return Recogniser(whisper, compute_type, compute_type if wanted == "auto" else wanted)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import ctranslate2
@@ -17,11 +16,11 @@ from whisperx.asr import load_model
 from whisperx.vads import Vad
 from whisperx.vads.pyannote import Binarize, Pyannote
 
-from orchestrator.contract.errors import ErrorClass, fail
 from orchestrator.contract.report import Report
 from orchestrator.stagekit.speech import Turn, listening_places
 from orchestrator.stagekit.wavfile import SAMPLE_RATE, WavSamples
 from orchestrator.stagekit.whisper import choose_compute_type, listen
+from orchestrator.stagekit.whisper_folder import device_and_index, loading, whisper_folder
 
 WINDOW_SECONDS = 30.0
 """Seconds that Whisper hears at once."""
@@ -74,38 +73,22 @@ def be_quiet() -> None:
 def load(settings: Mapping[str, Any]) -> Recogniser:
     """Raises: Failure ``model_missing`` or ``model_unusable``; RuntimeError from CUDA."""
     be_quiet()
-    path = settings["model_path"]
-    if not path or not Path(path, "model.bin").is_file():
-        raise fail(
-            "model_missing",
-            f"There is no Whisper model at {path!r}.",
-            "Run verify_install.py --build: it fetches the models that the settings name.",
-            error_class=ErrorClass.ENVIRONMENT,
-        )
+    path = whisper_folder(settings)
     torch.set_num_threads(settings["threads"])
-    device, _, index = str(settings["device"]).partition(":")
+    device, index = device_and_index(settings)
     wanted = settings["compute_type"]
-    supported = ctranslate2.get_supported_compute_types(device, int(index or 0))
+    supported = ctranslate2.get_supported_compute_types(device, index)
     compute_type = choose_compute_type(wanted, device, supported)
-    try:
+    with loading(path, device):
         pipeline = load_model(
             path,
             device,
-            device_index=int(index or 0),
+            device_index=index,
             compute_type=compute_type,
             vad_model=GivenPieces([]),
             local_files_only=True,
             threads=settings["threads"],
         )
-    except (RuntimeError, ValueError) as error:
-        if device == "cuda":
-            raise  # out of memory or a broken driver: whoever started this tells them apart
-        raise fail(
-            "model_unusable",
-            f"The Whisper model at {path} cannot be loaded: {error}",
-            "Delete that folder and run verify_install.py: it fetches the model again.",
-            error_class=ErrorClass.ENVIRONMENT,
-        ) from error
     # whisperx takes a folder that ends in ".en" for a setting of the language, others not.
     pipeline.tokenizer = pipeline.preset_language = None
     return Recogniser(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ctranslate2
@@ -17,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-from orchestrator.contract.errors import ErrorClass, fail
 from orchestrator.contract.exchange import StageOutcome, StageRequest
 from orchestrator.contract.report import Report
 from orchestrator.stagekit.cuda_libraries import load_cuda_libraries
@@ -25,6 +23,7 @@ from orchestrator.stagekit.cue_files import CueJob
 from orchestrator.stagekit.cue_translation import Unit, translate_cues
 from orchestrator.stagekit.wavfile import SAMPLE_RATE, WavSamples
 from orchestrator.stagekit.whisper import choose_compute_type
+from orchestrator.stagekit.whisper_folder import device_and_index, loading, whisper_folder
 
 from .capability import check
 from .windows import stretches, windows
@@ -43,38 +42,22 @@ class Translator:
 
 def load(settings: Mapping[str, Any]) -> Translator:
     """Raises: Failure ``model_missing`` or ``model_unusable``; RuntimeError from CUDA."""
-    path = settings["model_path"]
-    if not path or not Path(path, "model.bin").is_file():
-        raise fail(
-            "model_missing",
-            f"There is no Whisper model at {path!r}.",
-            "Run verify_install.py --build: it fetches the models that the settings name.",
-            error_class=ErrorClass.ENVIRONMENT,
-        )
-    device, _, index = str(settings["device"]).partition(":")
+    path = whisper_folder(settings)
+    device, index = device_and_index(settings)
     if device == "cuda":
         load_cuda_libraries()
     wanted = settings["compute_type"]
-    supported = ctranslate2.get_supported_compute_types(device, int(index or 0))
+    supported = ctranslate2.get_supported_compute_types(device, index)
     compute_type = choose_compute_type(wanted, device, supported)
-    try:
+    with loading(path, device):
         whisper = WhisperModel(
             path,
             device=device,
-            device_index=int(index or 0),
+            device_index=index,
             compute_type=compute_type,
             cpu_threads=settings["threads"],
             local_files_only=True,
         )
-    except (RuntimeError, ValueError) as error:
-        if device == "cuda":
-            raise  # out of memory or a broken driver: whoever started this tells them apart
-        raise fail(
-            "model_unusable",
-            f"The Whisper model at {path} cannot be loaded: {error}",
-            "Delete that folder and run verify_install.py: it fetches the model again.",
-            error_class=ErrorClass.ENVIRONMENT,
-        ) from error
     return Translator(whisper, compute_type, compute_type if wanted == "auto" else wanted)
 
 
