@@ -66,14 +66,13 @@ class Record:
     ) -> Record:
         """With one more measurement of memory: up at once, down slowly.
 
-        A process is weighed after its attempt, when it may hold a page more than at its peak.
+        A process is weighed again after its attempt, when it may hold a page more than at its peak.
         """
-        peak = None if rss is None else max(rss, held or 0)
+        peak_rss, held_rss = _peak(self.peak_rss, rss), _peak(self.held_rss, held)
+        if peak_rss is not None and held_rss is not None:
+            peak_rss = max(peak_rss, held_rss)
         return replace(
-            self,
-            peak_rss=_peak(self.peak_rss, peak),
-            held_rss=_peak(self.held_rss, held),
-            peak_vram=_peak(self.peak_vram, vram),
+            self, peak_rss=peak_rss, held_rss=held_rss, peak_vram=_peak(self.peak_vram, vram)
         )
 
     def expect(self, audio_seconds: float) -> float | None:

@@ -11,6 +11,7 @@ has failed; the exit status says whether all passed.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -50,6 +51,8 @@ def main(arguments: Sequence[str]) -> int:
         steps = [*_CHECKS, *_measured_tests(fast=options.fast)]
     failures = [step.name for step in steps if not _passes(step)]
     print(flush=True)
+    if "tests" in failures:
+        print("".join(f"failed: {test}\n" for test in _failed_tests()), end="")
     if failures:
         print(f"FAILED: {', '.join(failures)}")
         return 1
@@ -70,6 +73,10 @@ _CHECKS = (
 )
 
 
+_KILLED = "ignore:Couldn't use data file"
+"""What a process was writing when a test killed it is of no use."""
+
+
 def _measured_tests(*, fast: bool) -> list[Step]:
     """The tests under coverage. Without the real ones the threshold would say nothing."""
     selection = ["-m", "not real"] if fast else []
@@ -77,7 +84,7 @@ def _measured_tests(*, fast: bool) -> list[Step]:
     return [
         Step("erase coverage", ["-m", "coverage", "erase"]),
         Step("tests", ["-m", "coverage", "run", "-m", "pytest", *selection]),
-        Step("combine coverage", ["-m", "coverage", "combine", "--quiet"]),
+        Step("combine coverage", ["-W", _KILLED, "-m", "coverage", "combine", "--quiet"]),
         Step("coverage", ["-m", "coverage", "report", *threshold]),
     ]
 
@@ -91,6 +98,15 @@ def _passes(step: Step) -> bool:
     outcome = "passed" if status == 0 else f"failed with exit status {status}"
     print(f"=== {step.name}: {outcome} after {time.monotonic() - began:.0f} s", flush=True)
     return status == 0
+
+
+def _failed_tests() -> list[str]:
+    """Those of the last run, named once more below the long list of what is covered."""
+    try:
+        record = json.loads((ROOT / ".pytest_cache/v/cache/lastfailed").read_bytes())
+    except (OSError, ValueError):
+        return []
+    return sorted(record)
 
 
 def _variables() -> dict[str, str]:

@@ -52,6 +52,12 @@ def test_old_measurements_fade() -> None:
     assert record.weight <= 30.0
 
 
+def test_a_peak_is_never_below_what_is_held_whichever_is_known_first() -> None:
+    """A worker may be weighed after its job has accounted for the attempt."""
+    assert Record().took(rss=1000).took(held=1004).peak_rss == 1004
+    assert Record().took(held=1004).took(rss=1000).peak_rss == 1004
+
+
 def test_peaks_rise_at_once_and_sink_slowly() -> None:
     record = Record().took(rss=1000, held=800, vram=None).took(rss=2000)
     assert (record.peak_rss, record.held_rss, record.peak_vram) == (2000, 800, None)
