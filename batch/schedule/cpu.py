@@ -67,6 +67,7 @@ def _start_warm(board: Board, wish: Wish, key: str, share: int) -> None:
     """Run the request on an idle worker of its key, or see to it that there will be one."""
     threads = _threads(board, wish.step, share)
     enough = threads <= board.ledger.free_threads
+    waited = board.snapshot.now - wish.file.since
     fitting = [
         worker
         for worker in board.idle_of(key, CPU)
@@ -81,7 +82,7 @@ def _start_warm(board: Board, wish: Wish, key: str, share: int) -> None:
         board.wait(wish, "model")
     elif not enough:
         _wait_for_threads(board, wish)
-    elif worker is None and not _worth_another(board, wish.step, key, threads):
+    elif worker is None and not _worth_another(board, wish.step, key, threads, waited):
         board.wait(wish, "worker")
     else:
         _load_for(board, wish, key, threads)
@@ -120,17 +121,18 @@ def _wait_for_threads(board: Board, wish: Wish) -> None:
 def load_ahead_on_cpu(board: Board) -> None:
     """Load what files will ask for next, with threads and memory that nobody asks for.
 
-    No further ahead: loading would take threads from the attempt that runs before.
+    No further ahead: loading would take threads from the attempt that runs before. Of a model as
+    many as can work at once and make up for their loading.
     """
     if board.snapshot.holding or board.keep_threads or board.making_room(CPU) or board.closed(CPU):
         return
     share = thread_share(board.snapshot)
     for key, step in board.demand.steps.items():
-        far = key not in board.demand.soon_s
-        if step.gpu or far or board.present(key) or board.ledger.free_threads < 1:
+        if step.gpu or key not in board.demand.soon_s:
             continue
-        if not board.ledger.short_of(board.held(step, CPU), CPU):
-            board.launch(step, CPU, _threads(board, step, share))
+        threads = _threads(board, step, share)
+        while _worth_loading(board, step, key, threads):
+            board.launch(step, CPU, threads)
 
 
 def _threads(board: Board, step: Step, share: int) -> int:
@@ -148,8 +150,21 @@ def _worth_more_threads(step: Step, has: int, wanted: int) -> bool:
     return step.load_s + faster < 0.9 * slower
 
 
-def _worth_another(board: Board, step: Step, key: str, threads: int) -> bool:
-    """Whether one more worker pays: the first always does, more than can work at once never."""
+def _worth_loading(board: Board, step: Step, key: str, threads: int) -> bool:
+    """Whether to load a worker, the first or one more of a model, before it is asked for."""
+    free = board.ledger.free_threads >= 1
+    more = step.elastic and _worth_another(board, step, key, threads)
+    if not free or (board.present(key) and not more):
+        return False
+    return not board.ledger.short_of(board.held(step, CPU), CPU)
+
+
+def _worth_another(board: Board, step: Step, key: str, threads: int, waited: float = 0.0) -> bool:
+    """Whether one more worker pays: the first always does, more than can work at once never.
+
+    Whoever has ``waited`` for as long as loading takes was told too little of what the others take.
+    """
     there = board.present(key)
     at_once = min(board.snapshot.max_workers, board.snapshot.budget.cpu_threads // threads)
-    return not there or (there < at_once and board.pays(step, there + 1))
+    pays = waited > step.load_s or board.pays(step, there + 1)
+    return not there or (there < at_once and pays)

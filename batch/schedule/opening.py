@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from batch.schedule.board import Board
 from batch.schedule.ledger import JOB_BYTES
-from batch.schedule.model import CPU, Need, Open, Park, QueuedFile
+from batch.schedule.model import CPU, Need, Open, Park, QueuedFile, Step
 
 RAM_SHARE_OF_JOBS = 0.25
 """Of the RAM that the batch may use, job processes that wait take so much at most."""
@@ -14,9 +14,10 @@ RAM_SHARE_OF_JOBS = 0.25
 
 @dataclass(slots=True)
 class _Opened:
-    """What the open files amount to."""
+    """What the open files amount to; ``ahead`` of them have not passed their last model yet."""
 
     count: int
+    ahead: int
     gpu_s: float
     cpu_s: float
     disk: int
@@ -25,12 +26,14 @@ class _Opened:
 def open_files(board: Board) -> None:
     """Open files in the queue's order until there is enough to do, or something would run short.
 
-    Enough is twice ``max_workers``, so that a place which becomes free finds a file; where the
-    models do not all fit, it is the work of the look-ahead.
+    Enough is twice ``max_workers`` that have a model before them, so that one which becomes free
+    finds a file, also when several end together; where the models do not all fit, it is the work of
+    the look-ahead.
     """
     files, rounds = board.snapshot.files, board.rounds
     opened = _Opened(
         len(files),
+        sum(_has_model_ahead(file.steps) for file in files),
         sum(rounds.gpu_work(file.steps) for file in files),
         sum(rounds.cpu_work(file.steps) for file in files),
         sum(file.disk_bytes for file in files),
@@ -43,6 +46,7 @@ def open_files(board: Board) -> None:
         board.decisions.append(Open(file.file))
         board.ledger.hold(Need(0, JOB_BYTES), CPU)
         opened.count += 1
+        opened.ahead += 1
         opened.gpu_s += rounds.gpu_work(file.steps)
         opened.cpu_s += rounds.cpu_work(file.steps)
         opened.disk += file.disk_bytes
@@ -57,7 +61,8 @@ def _why_closed(board: Board, file: QueuedFile, opened: _Opened) -> str:
     if _tired(board):
         return "congested"
     if board.rounds.all_fit:
-        enough = opened.count >= 2 * snapshot.max_workers
+        waiting = opened.ahead if _has_model_ahead(file.steps) else opened.count
+        enough = waiting >= 2 * snapshot.max_workers
     else:
         enough = not board.rounds.short_of_work(opened.gpu_s, opened.cpu_s)
     if enough and opened.count > snapshot.max_workers:
@@ -71,6 +76,10 @@ def _why_closed(board: Board, file: QueuedFile, opened: _Opened) -> str:
     if limited and opened.disk + file.disk_bytes > (budget.disk_bytes or 0):
         return "disk"
     return ""
+
+
+def _has_model_ahead(steps: tuple[Step, ...]) -> bool:
+    return any(step.gpu or step.elastic for step in steps)
 
 
 def _most_jobs(ram_bytes: int) -> int:

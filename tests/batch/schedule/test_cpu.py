@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -119,13 +120,14 @@ def test_a_wide_stage_waits_for_its_threads() -> None:
 def test_no_second_worker_is_loaded_for_little_work() -> None:
     tiny = cpu_step("vad", run_s=0.1)
     state = two_cores(
-        files=(moving("a", tiny), waiting("b", tiny)),
+        files=(moving("a", tiny), waiting("b", tiny, since=NOW - 0.1)),
         workers=(worker("vad", state="busy"),),
         leases=(lease("a", by="w-vad-cpu"),),
     )
 
     assert decided(state, Launch) == []
     assert code_of(state, "b") == "worker"
+    assert len(decided(replace(state, now=NOW + 1), Launch)) == 1, "it takes longer than expected"
 
 
 def test_a_file_waits_for_the_worker_that_loads() -> None:
@@ -142,6 +144,17 @@ def test_the_next_model_is_loaded_with_a_thread_that_nobody_needs() -> None:
     state = two_cores(files=(moving("a", cold_step(), ASR),), leases=(lease("a"),))
 
     assert [launch.key for launch in decided(state, Launch)] == ["asr"]
+
+
+def test_a_model_is_loaded_ahead_as_often_as_it_can_work_at_once_and_pays() -> None:
+    opening = two_cores(files=tuple(moving(name, ASR) for name in "abcd"))
+    little = elastic_step("asr", run_s=1.0)
+
+    assert len(decided(opening, Launch)) == 2
+    assert (
+        len(decided(replace(opening, files=(moving("a", little), moving("b", little))), Launch))
+        == 1
+    )
 
 
 def test_no_thread_is_taken_for_models_that_are_far_ahead() -> None:

@@ -10,6 +10,7 @@ from tests.batch.schedule.building import (
     GPU,
     NOW,
     cold_step,
+    cpu_step,
     elastic_step,
     gb,
     gpu_step,
@@ -35,6 +36,19 @@ def test_twice_the_workers_where_all_models_fit() -> None:
 
     assert opened(state) == 8
     assert last_code(state) == "look_ahead"
+
+
+def test_files_that_have_passed_their_last_model_do_not_count() -> None:
+    tails = tuple(moving(f"t{number}", cpu_step("subtitles")) for number in range(3))
+
+    assert opened(snap(files=tails, queue=QUEUE)) == 8
+
+
+def test_where_no_stage_has_a_model_all_open_files_count() -> None:
+    light = tuple(queued(f"{number:03}", cpu_step("subtitles")) for number in range(50))
+    files = tuple(moving(f"t{number}", cpu_step("subtitles")) for number in range(3))
+
+    assert opened(snap(files=files, queue=light)) == 5
 
 
 def test_work_for_twenty_rounds_of_loading_where_they_do_not() -> None:
