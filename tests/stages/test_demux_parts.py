@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import socket
-import struct
+import tempfile
 import wave
 from contextlib import closing
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,19 +18,18 @@ from orchestrator.contract import mediafile, tracks
 from orchestrator.contract.errors import Failure
 from orchestrator.contract.exchange import Clip
 from orchestrator.contract.media import choose_audio
-from orchestrator.stages.demux import headers
 from orchestrator.stages.demux import line as line_module
-from orchestrator.stages.demux.claims import Claim, Stated, claim
+from orchestrator.stages.demux.claims import Claim
 from orchestrator.stages.demux.extent import Loss, audio_info, measure
 from orchestrator.stages.demux.gaps import (
     LONGEST_JUMP,
     TOLERANCE,
     Placement,
     Timeline,
-    Witness,
     pauses,
 )
 from orchestrator.stages.demux.line import AudioLine
+from orchestrator.stages.demux.witness import Witness
 
 
 @pytest.mark.parametrize(
@@ -207,154 +203,6 @@ def test_more_than_a_wav_file_holds_is_refused(
     assert caught.value.info.code == "audio_too_long"
 
 
-def stated(*formats: str, **known: Any) -> Stated:
-    nothing: dict[str, Any] = {"stream": None, "tag": None, "container": None}
-    return Stated(frozenset(formats), **{"track": 0, "first": 0.0, **nothing, **known})
-
-
-@pytest.mark.parametrize(
-    ("known", "last", "own"),
-    [
-        ({"stream": 10.0, "tag": "00:00:44.5", "container": 60.0}, 13.5, True),
-        ({"tag": "00:00:44.5", "container": 60.0}, 44.5, True),
-        ({"tag": "00:01:44.5", "container": 60.0}, 60.0, True),
-        ({"tag": "soon", "container": 60.0}, 60.0, False),
-        ({}, None, False),
-    ],
-)
-def test_where_the_file_says_the_track_ends(
-    known: dict[str, Any], last: float | None, own: bool
-) -> None:
-    found = claim(io.BytesIO(), stated("matroska", first=3.5, **known))
-    assert found == Claim(3.5, last, last is not None, own)
-
-
-def test_what_is_estimated_is_not_relied_on() -> None:
-    guess = {"stream": 10.0, "container": 10.0}
-    assert claim(io.BytesIO(), stated("aac", **guess)) == Claim(0.0, None, False, True)
-    assert claim(io.BytesIO(), stated("mpegts", **guess)) == Claim(0.0, 10.0, False, True)
-    assert claim(io.BytesIO(), stated("mp3", **guess)) == Claim(0.0, None, False, True)
-    assert claim(io.BytesIO(), stated("avi", **guess)) == Claim(0.0, None, False, True)
-
-
-def test_a_header_that_claims_weeks_is_not_believed() -> None:
-    assert claim(io.BytesIO(), stated("mov", stream=4_294_967.0)).last is None
-    assert not claim(io.BytesIO(), stated("mov", stream=4_294_967.0)).verified
-
-
-def test_the_headers_own_number_is_taken() -> None:
-    guess = {"stream": 4.0, "container": 4.0}
-    file = io.BytesIO(avi(("vids", 1, 25, 500), ("auds", 32, 1225, 1150)))
-    assert claim(file, stated("avi", **guess)).last == pytest.approx(30.04, abs=0.01)
-    assert claim(io.BytesIO(wav(48_000)), stated("wav", first=1.0, **guess)).last == 1.5
-    assert claim(io.BytesIO(flv(12.5)), stated("flv", **guess)) == Claim(0.0, 12.5, True, False)
-
-
-def test_an_ogg_file_that_says_it_is_whole() -> None:
-    page = b"junk" + b"OggS\0" + bytes([4]) + struct.pack("<q", 96_000) + bytes(20)
-    opus = stated("ogg", stream=1.0, rate=48_000)
-    assert claim(io.BytesIO(page), opus) == Claim(0.0, 2.0, True, True)
-    assert claim(io.BytesIO(page), replace(opus, clock=7.0)) == Claim(0.0, 1.0, False, True)
-    assert claim(io.BytesIO(page), replace(opus, rate=0)) == Claim(0.0, 1.0, False, True)
-    open_end = page.replace(bytes([4]), bytes([0]), 1)
-    assert headers.ogg_samples(io.BytesIO(open_end)) is None
-    assert headers.ogg_samples(io.BytesIO(b"OggS")) is None
-
-
-def test_an_mp4_file_in_fragments_states_its_length_in_a_segment_index() -> None:
-    index = struct.pack(">IIIIIHH", 0, 1, 1000, 0, 0, 0, 2) + 2 * struct.pack(">III", 9, 4000, 0)
-    moof = box(b"moof", b"")
-    with_index = io.BytesIO(box(b"ftyp", b"isom") + box(b"sidx", index) + moof)
-    guess = {"stream": 3.0, "container": 3.0}
-    assert claim(with_index, stated("mov", **guess)) == Claim(0.0, 8.0, True, False)
-    assert claim(io.BytesIO(moof), stated("mov", **guess)) == Claim(0.0, 3.0, False, True)
-    torn = io.BytesIO(box(b"sidx", b"\0\0\0\0\0") + moof)
-    assert headers.mp4_boxes(torn) == (True, None)
-    large = struct.pack(">I4sQ", 1, b"free", 24) + bytes(8)
-    assert headers.mp4_boxes(io.BytesIO(large + moof)) == (True, None)
-    for plain in (box(b"moov", b""), b"", struct.pack(">I4s", 99, b"mdat")):
-        assert headers.mp4_boxes(io.BytesIO(plain)) == (False, None)
-    assert claim(io.BytesIO(), stated("mov", **guess)) == Claim(0.0, 3.0, True, True, indexed=True)
-
-
-def box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I4s", len(content) + 8, kind) + content
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack("<4sI", kind, len(content)) + content
-
-
-def avi(*tracks: tuple[str, int, int, int]) -> bytes:
-    lists = b"".join(
-        chunk(b"LIST", b"strl" + chunk(b"strh", kind.encode() + bytes(16) + numbers))
-        for kind, scale, rate, length in tracks
-        for numbers in [struct.pack("<4I", scale, rate, 0, length) + bytes(20)]
-    )
-    return chunk(b"RIFF", b"AVI " + chunk(b"LIST", b"hdrl" + chunk(b"avih", b"xyz\0") + lists))
-
-
-def wav(size: int, *, long_size: int | None = None) -> bytes:
-    parts = b"WAVE"
-    if long_size is not None:
-        parts += chunk(b"ds64", struct.pack("<QQ", 0, long_size))
-    parts += chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 48_000, 96_000, 2, 16))
-    return chunk(b"RIFF", parts + struct.pack("<4sI", b"data", size))
-
-
-def flv(seconds: float) -> bytes:
-    return b"FLV\1" + b"\x00\x08duration\x00" + struct.pack(">d", seconds)
-
-
-def test_headers_that_state_nothing() -> None:
-    nothing = io.BytesIO(bytes(2000))
-    for read in headers.wav_seconds, headers.mp3_seconds, headers.flac_seconds, headers.flv_seconds:
-        assert read(nothing) is None
-        assert read(io.BytesIO()) is None
-    assert headers.asf_seconds(nothing) is None
-    assert headers.avi_seconds(io.BytesIO(avi(("auds", 1, 0, 5))), 0) is None
-    assert headers.avi_seconds(io.BytesIO(avi(("auds", 1, 1, 5))), 1) is None
-    assert headers.flv_seconds(io.BytesIO(flv(0.0))) is None
-
-
-def test_the_length_of_a_wav_file() -> None:
-    assert headers.wav_seconds(io.BytesIO(wav(0xFFFFFFFF))) is None
-    assert headers.wav_seconds(io.BytesIO(wav(0xFFFFFFFF, long_size=960_000))) == 10.0
-
-
-def test_the_length_of_a_windows_media_file() -> None:
-    def properties(flags: int) -> io.BytesIO:
-        guid = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-        return io.BytesIO(guid + bytes(48) + struct.pack("<QQQI", 131_000_000, 0, 3100, flags))
-
-    assert headers.asf_seconds(properties(2)) == pytest.approx(10.0)
-    assert headers.asf_seconds(properties(1)) is None
-
-
-def test_the_length_of_an_mp3_file() -> None:
-    frame = b"\xff\xfb\x90\x64" + bytes(32)
-    tag = b"ID3\4\0\0\0\0\0\5hello"
-    counted = frame + b"Xing" + struct.pack(">II", 1, 1000)
-    seconds = 1000 * 1152 / 44_100
-    assert headers.mp3_seconds(io.BytesIO(tag + counted)) == pytest.approx(seconds)
-    old = frame + b"VBRI" + bytes(10) + struct.pack(">I", 1000)
-    assert headers.mp3_seconds(io.BytesIO(old)) == pytest.approx(seconds)
-    half = b"\xff\xf3\x90\x64" + bytes(17) + b"Info" + struct.pack(">II", 1, 1000)
-    assert headers.mp3_seconds(io.BytesIO(half)) == pytest.approx(1000 * 576 / 22_050)
-    uncounted = frame + b"Xing" + struct.pack(">II", 2, 1000)
-    assert headers.mp3_seconds(io.BytesIO(uncounted)) is None
-    assert headers.mp3_seconds(io.BytesIO(frame + bytes(400))) is None
-
-
-def test_the_length_of_a_flac_file() -> None:
-    def info(samples: int) -> io.BytesIO:
-        packed = (48_000 << 44 | samples).to_bytes(8, "big")
-        return io.BytesIO(b"fLaC\0\0\0\x22" + bytes(10) + packed)
-
-    assert headers.flac_seconds(info(96_000)) == 2.0
-    assert headers.flac_seconds(info(0)) is None
-
-
 WHOLE = Clip(0.0)
 
 
@@ -393,15 +241,45 @@ def test_the_user_is_told_when_sound_is_missing() -> None:
     assert "from the file" in Loss(90.0, 18.0, ()).told()
 
 
+def test_what_is_reported_of_a_loss() -> None:
+    assert Loss(100.0, 0.1, ((1.0, 1.1),)).facts() == {}
+    assert Loss(100.0, 12.00049, ((20.0, 31.0), (2.0, 3.00049))).facts() == {
+        "lost_seconds": 12.0,
+        "missing": [[2.0, 3.0], [20.0, 31.0]],
+    }
+    many = tuple((10.0 * n, 10.0 * n + 0.1 + n / 100) for n in range(80))
+    reported = Loss(1000.0, 300.0, many).facts()["missing"]
+    assert [start for start, _ in reported] == [10.0 * n for n in range(30, 80)]
+
+
 def test_a_pause_is_told_from_a_hole() -> None:
     witness = Witness()
     for n in range(100):
         if not 50 <= n < 60:
-            witness.saw(n / 10)
+            witness.saw_picture(n / 10)
     gaps = [(2.0, 3.0), (5.0, 6.0), (7.0, 7.5)]
     assert pauses(gaps, [7.2], indexed=False, witness=witness) == [(2.0, 3.0)]
     assert pauses(gaps, [7.2], indexed=True, witness=Witness()) == [(2.0, 3.0), (5.0, 6.0)]
     assert pauses(gaps, [], indexed=False, witness=Witness()) == []
+
+
+def test_pictures_that_follow_the_last_sound_show_that_nothing_was_cut_off() -> None:
+    witness = Witness()
+    for n in range(100):
+        witness.saw_picture(n / 10)
+    assert witness.follow(6.0, 10.0)
+    assert not witness.follow(9.5, 60.0)
+
+
+def test_a_cue_long_behind_the_sound_is_what_a_file_is_as_long_as() -> None:
+    witness = Witness()
+    witness.saw_cue(0.0, 60.0)  # it was on from the beginning, so it may have outlived its film
+    assert not witness.cues_reach(10.0, 60.0)
+    witness.saw_cue(58.0, 60.0)
+    witness.saw_cue(20.0, 21.0)
+    assert witness.cues_reach(10.0, 60.0)
+    assert not witness.cues_reach(10.0, 65.0)
+    assert not witness.cues_reach(57.0, 60.0)
 
 
 def test_audio_info_is_in_audio_time() -> None:
@@ -514,6 +392,28 @@ def test_a_place_that_no_file_has_is_no_fault_of_the_disk(tmp_path: Path) -> Non
             file.seek(1)
         with pytest.raises(Failure):
             file.check()
+
+
+TMPFS = Path("/dev/shm")
+"""The usual place of a file system that refuses to read where others refuse to seek."""
+
+
+@pytest.mark.skipif(not TMPFS.is_dir(), reason="the system has no such file system")
+def test_reading_where_no_file_reaches_is_no_fault_of_the_disk() -> None:
+    with tempfile.TemporaryDirectory(dir=TMPFS) as folder:
+        path = Path(folder) / "film.w64"
+        path.write_bytes(b"some")
+        with mediafile.MediaFile(path) as file:
+            assert file.seek((1 << 63) - 10) > 0
+            assert file.read(100) == b""
+            file.check()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(mediafile.MediaFile, "tell", lambda self: 2)  # it lies in the file
+                with pytest.raises(OSError, match="Invalid argument"):
+                    file.read(100)
+            with pytest.raises(Failure) as caught:
+                file.check()
+            assert caught.value.info.code == "storage_error"
 
 
 def test_a_file_may_not_have_another_opened() -> None:

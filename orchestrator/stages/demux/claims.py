@@ -9,10 +9,9 @@ from typing import BinaryIO, NamedTuple
 from orchestrator.contract.mediafile import LONGEST_SECONDS
 
 from . import headers
+from .matroska import matroska_head
 
-_STATES = frozenset(
-    {"aiff", "ape", "au", "dsf", "matroska", "mxf", "nut", "rm", "tta", "wtv", "wv"}
-)
+_STATES = frozenset({"aiff", "ape", "au", "dsf", "mxf", "rm", "tta", "wtv", "wv"})
 """Formats whose stated length FFmpeg passes on. In others, but for those whose header is read here,
 it is what FFmpeg makes of the time stamps at the end, or of the size and a bit rate."""
 _STAMPED = frozenset({"mpegts", "mpeg", "ogg"})
@@ -26,6 +25,8 @@ _IN_HEADER = {
 _OF_THE_FILE = frozenset({"asf", "flv"})
 _TAG_SLACK = 1.0
 _LATEST_START = 0.25
+"""Seconds on the clock from which on it matters whether a file counts its length from zero or from
+its start."""
 
 
 class Claim(NamedTuple):
@@ -59,6 +60,7 @@ class Stated:
         container: length of the whole file.
         rate: samples per second of the track, if it is the only one.
         clock: what the clock of the file shows at its start.
+        counted: the tag is one of the statistics of mkvmerge, so the length of the track.
     """
 
     formats: Set[str]
@@ -69,6 +71,7 @@ class Stated:
     container: float | None
     rate: int = 0
     clock: float = 0.0
+    counted: bool = False
 
 
 def claim(file: BinaryIO, stated: Stated) -> Claim:
@@ -96,29 +99,57 @@ def _claim(file: BinaryIO, stated: Stated) -> Claim:
             return Claim(first, last, boxes.seconds is not None, boxes.seconds is None)
         last = _end(stated)
         return Claim(first, last, last is not None, True, indexed=True)
+    if "matroska" in stated.formats:
+        return _matroska_claim(file, stated)
     last = _end(stated)
-    own = stated.stream is not None or _clock(stated.tag) is not None
+    own = stated.stream is not None
+    if "au" in stated.formats and not headers.au_states_size(file):
+        return Claim(first, None, False, own)
     if not stated.formats.isdisjoint(_STATES):
         return Claim(first, last, last is not None, own)
     if stated.formats.isdisjoint(_STAMPED):
         return Claim(first, None, False, own)
+    if "ogg" in stated.formats and stated.clock >= _LATEST_START:
+        return Claim(first, None, False, own)  # recorded from the middle of a broadcast
     if "ogg" in stated.formats and stated.rate:
         samples = headers.ogg_samples(file)
-        if samples is not None and stated.clock < _LATEST_START:
+        if samples is not None:
             return Claim(first, samples / stated.rate, True, True)
     return Claim(first, last, False, own)
 
 
-def _end(stated: Stated) -> float | None:
-    """The stream's own duration is believed first, then Matroska's ``DURATION`` tag (which most
-    writers count from the start of the file), then the container's duration. A tag that reaches
-    past the container is left over from a longer file."""
-    if stated.stream is not None:
-        return stated.first + stated.stream
+def _matroska_claim(file: BinaryIO, stated: Stated) -> Claim:
+    """The ``DURATION`` tag of the track is believed first, then the duration of the file.
+
+    libavformat counts both from zero on the file's clock. libmatroska counts the duration of the
+    file from its start, and mkvmerge the tag from the start of the track. Who else writes Matroska
+    may do either, so of a file whose clock starts late it is not known. A tag that reaches past the
+    file's duration is left over from a longer file.
+    """
+    head = matroska_head(file)
+    start = head.start or 0.0  # unknown after damage, and then it is the damage that looks late
+    from_zero = head.muxer.startswith("Lavf")
+    known = from_zero or head.muxer.startswith("libebml") or start < _LATEST_START
+
+    def in_media(seconds: float) -> float:
+        late = from_zero or (not known and seconds > start)
+        return seconds - start if late else seconds
+
+    whole = in_media(stated.container) if stated.container is not None else 0.0
     tag = _clock(stated.tag)
-    if tag is not None and (stated.container is None or tag <= stated.container + _TAG_SLACK):
-        return tag
-    return stated.container
+    if tag is not None and stated.counted and not from_zero:
+        if not whole or stated.first + tag <= whole + _TAG_SLACK:
+            return Claim(stated.first, stated.first + tag, known, True)
+        if tag <= whole + _TAG_SLACK:  # what comes first now was not the first sound
+            return Claim(max(0.0, whole - tag), whole, known, True)
+    elif tag is not None and 0 < in_media(tag) <= (whole or in_media(tag)) + _TAG_SLACK:
+        return Claim(stated.first, in_media(tag), known, True)
+    return Claim(stated.first, whole if whole > 0 else None, known and whole > 0, False)
+
+
+def _end(stated: Stated) -> float | None:
+    """The stream's own duration is believed first, then the container's."""
+    return stated.container if stated.stream is None else stated.first + stated.stream
 
 
 def _clock(text: str | None) -> float | None:

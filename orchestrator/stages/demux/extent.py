@@ -15,7 +15,8 @@ _LOST_SHARE = 0.02
 _LOST_SECONDS = 5.0
 """Missing audio is worth a warning from 0.2 s on (priming and padding of codecs stay below it)
 when it is 2 % of the file or 5 s."""
-_SPANS_TOLD = 4
+_SPANS_TOLD, _SPANS_REPORTED = 4, 50
+"""Of a file with more holes the longest; ``audio.json`` has them all."""
 
 Span = tuple[float, float]
 """Start and end in seconds of media time."""
@@ -39,6 +40,14 @@ class Loss(NamedTuple):
     def share(self) -> float:
         """The part of the audio that is missing, 0 to 1."""
         return min(1.0, self.seconds / self.expected) if self.expected else 0.0
+
+    def facts(self) -> dict[str, Any]:
+        """For the report of the run, in seconds of media time; empty where nothing is missing."""
+        if not self.matters:
+            return {}
+        longest = sorted(self.spans, key=lambda span: span[0] - span[1])[:_SPANS_REPORTED]
+        missing = [[round(start, 3), round(end, 3)] for start, end in sorted(longest)]
+        return {"lost_seconds": round(self.seconds, 3), "missing": missing}
 
     def told(self) -> str:
         """For the user: how much is missing, and when."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
+
+from .witness import Witness
 
 TOLERANCE = 0.05
 """Seconds by which a time stamp may be off before it means something.
@@ -78,22 +78,6 @@ class Timeline:
     def _begin(self, time: float, seconds: float) -> Placement:
         self._origin, self._length = time, seconds
         return Placement(time, True)
-
-
-class Witness:
-    """When there were pictures: a file that lost bytes lost those of all its tracks."""
-
-    def __init__(self) -> None:
-        self._times = array("d")
-
-    def saw(self, time: float) -> None:
-        self._times.append(time)
-
-    def covers(self, start: float, end: float) -> bool:
-        """Whether the pictures went on through that time without a hole that would explain it."""
-        inside = sorted(time for time in self._times if start < time < end)
-        longest = max(b - a for a, b in pairwise([start, *inside, end]))
-        return longest < min(LONGEST_OVERLAP, (end - start) / 2)
 
 
 def pauses(

@@ -139,6 +139,12 @@ def asf_seconds(file: BinaryIO) -> float | None:
     return seconds if seconds > 0 and not flags & _ASF_BROADCAST else None
 
 
+def au_states_size(file: BinaryIO) -> bool:
+    """Whether the header of an AU file has the size of the sound; FFmpeg estimates it if not."""
+    size = _read(file, 8, 4)
+    return len(size) == 4 and int.from_bytes(size, "big") not in _UNKNOWN
+
+
 _EOS = 4
 _OGG_PAGE = 27 + 255 + 255 * 255
 
@@ -156,7 +162,7 @@ def ogg_samples(file: BinaryIO) -> int | None:
 class Boxes(NamedTuple):
     """``fragmented``: the samples are listed in fragments all over the file, not in one index.
 
-    ``seconds``: the length that a segment index (``sidx``) in front of the fragments states.
+    ``seconds``: the length that a segment index (``sidx``) states of all fragments of the file.
     """
 
     fragmented: bool
@@ -176,22 +182,39 @@ def mp4_boxes(file: BinaryIO) -> Boxes:
         if kind == b"moof":
             return Boxes(True, seconds)
         if kind == b"sidx" and seconds is None:
-            seconds = _segment_index_seconds(_read(file, at + 8, min(size, 1 << 20)))
+            index = _segment_index(_read(file, at + 8, min(size, 1 << 20)))
+            # Segments that were joined have an index each, and so another one follows here.
+            if index is not None and _read(file, at + size + index.size + 4, 4) in _BEHIND_ALL:
+                seconds = index.seconds
         if size < 8 or at + size > size_of_file:
             break
         at += size
     return Boxes(False, None)
 
 
-def _segment_index_seconds(box: bytes) -> float | None:
+_BEHIND_ALL = (b"", b"mfra")
+
+
+class _SegmentIndex(NamedTuple):
+    """``size``: bytes from the end of the index to that of the last segment in it."""
+
+    seconds: float
+    size: int
+
+
+def _segment_index(box: bytes) -> _SegmentIndex | None:
     try:
-        (scale,) = struct.unpack_from(">I", box, 8)
-        at = 20 if box[0] == 0 else 28
+        scale, form = struct.unpack_from(">I", box, 8)[0], ">I" if box[0] == 0 else ">Q"
+        at = 12 + struct.calcsize(form)
+        (size,) = struct.unpack_from(form, box, at)
+        at += struct.calcsize(form)
         (count,) = struct.unpack_from(">H", box, at + 2)
-        ticks = sum(struct.unpack_from(">I", box, at + 8 + 12 * n)[0] for n in range(count))
+        parts = [struct.unpack_from(">II", box, at + 4 + 12 * n) for n in range(count)]
     except (struct.error, IndexError):
         return None
-    return ticks / scale if scale and ticks else None
+    ticks = sum(duration for _, duration in parts)
+    size += sum(length & 0x7FFFFFFF for length, _ in parts)
+    return _SegmentIndex(ticks / scale, size) if scale and ticks else None
 
 
 def _read(file: BinaryIO, start: int, size: int) -> bytes:

@@ -12,26 +12,24 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import av
-from av.stream import Discard
 
-from orchestrator.contract.atomic import write_json
+from orchestrator.contract.atomic import put_json
 from orchestrator.contract.errors import fail
 from orchestrator.contract.exchange import Clip, StageOutcome, StageRequest
-from orchestrator.contract.media import AudioTrack, choose_audio
 from orchestrator.contract.mediafile import (
     OPEN_OPTIONS,
     MediaFile,
-    no_audio_track,
     not_media,
     refuse_other_files,
 )
 from orchestrator.contract.report import Report
-from orchestrator.contract.tracks import audio_track
 
-from .claims import Claim, Stated, claim
+from .claims import Claim, claim
 from .extent import Loss, audio_info, measure
-from .gaps import Timeline, Witness, pauses
+from .gaps import Timeline, pauses
 from .line import BYTES_PER_SAMPLE, SAMPLE_RATE, AudioLine
+from .opening import choose_track, clock_of, companions_of, formats_of, length_of, stated_of
+from .witness import Witness
 
 _SEEKABLE = frozenset({"matroska", "mov", "mpegts", "asf", "wav", "flac"})
 """Formats whose time stamps are true after a seek. In the others (MP3, AVI, raw streams) they may
@@ -40,22 +38,21 @@ _RUN_UPS = (2.0, 30.0)
 """Seconds before a clip at which decoding starts: decoders need some frames to settle, and the
 index of some files is coarse. When both turn out too late it starts from the beginning."""
 
-_INTERLEAVED = frozenset({"matroska", "flv", "asf"})
-"""Formats without an index of all samples that are read from end to end for the sound alone."""
 _UNREADABLE = (av.FFmpegError, OSError, ValueError, OverflowError)
 """What PyAV raises over damaged content. A disk that fails is told by ``MediaFile.check``."""
 _MOST_REFUSALS = 8
 """Refused reads in a row after which there is nothing more to be had from a file."""
-_AFTER = 1.5
-"""Seconds for which pictures that follow the last sound show that the file was not cut off there.
-Where it was, tracks end within less than a second of each other."""
-_CHECKED = frozenset({"tta"})
-"""Codecs whose decoders take damage for sound unless they are told to compare checksums."""
 _ZERO_IS_SILENCE = ("pcm_", "adpcm_", "dsd_")
 _WHOLE_INDEX = 0.98
 """Share of the samples of an index that edit lists leave."""
 _LEAST_BLANK = 16
 """Bytes: smaller packets may be all zeros in a codec that has little to say about silence."""
+
+_PAST = 1.0
+"""Seconds by which sound may outlast what is stated without a doubt about the statement."""
+_LOWEST_RATE, _HIGHEST_RATE = 1_000, 3_072_000
+"""Samples per second, with room on both sides of what is made (2,000 to 2,822,400, of DSD). A
+damaged header that says 1 would make half a day of a second."""
 
 _HARDLY_ANY = 0.05
 """A track of which less than this share decodes is encrypted or noise: words in it are chance."""
@@ -98,16 +95,16 @@ class Decoding:
         self._clip = request.clip or Clip(0.0)
         self._cut_out = request.clip is not None
         self._most_lost = request.settings["max_loss_percent"] / 100
-        self._start = (container.start_time or 0) / av.time_base
-        self._duration = container.duration / av.time_base if container.duration else None
-        self._formats = frozenset(container.format.name.split(","))
-        self._stream, self._track = self._choose(request.language)
+        self._start = clock_of(container)
+        self._duration = length_of(container)
+        self._formats = formats_of(container)
+        self._stream, self._track = choose_track(path, container, request.language)
         self._claim = self._claimed(headers)
         self._timeline = Timeline(
             may_be_cut="mpegts" in self._formats,
             end=self._claim.last,
         )
-        self._pictures = self._watched()
+        self._beside = companions_of(container, self._stream)
         self._witness = Witness()
         self._errors = 0
         self._damaged: list[float] = []
@@ -115,64 +112,13 @@ class Decoding:
         self._offset: float | None = None
         self._end = 0.0
 
-    def _choose(self, language: str | None) -> tuple[Any, AudioTrack]:
-        tracks = [
-            audio_track(
-                stream.index,
-                stream.codec_context.name if stream.codec_context else "unknown",
-                stream.metadata,
-                [flag.name for flag in stream.disposition],
-                channels=stream.codec_context.channels if stream.codec_context else 0,
-            )
-            # FLV has one track of sound; more are damage.
-            for stream in self._container.streams.audio[: 1 if "flv" in self._formats else None]
-        ]
-        track = choose_audio(tracks, [language] if language else [])
-        if track is None:
-            raise no_audio_track(self._path)
-        stream = self._container.streams[track.index]
-        if stream.codec_context is None:
-            raise fail(
-                "codec_unknown",
-                f"{self._path}: no decoder is known for audio track {track.index}.",
-                "It is encrypted or in a rare format: convert the file, or exclude it.",
-            )
-        if track.codec in _CHECKED:
-            stream.codec_context.options = {"err_detect": "crccheck+explode"}
-        return stream, track
-
     def _claimed(self, headers: BinaryIO) -> Claim:
-        stream, base = self._stream, float(self._stream.time_base)
-        first = 0.0 if stream.start_time is None else stream.start_time * base - self._start
-        stated = Stated(
-            formats=self._formats,
-            track=[one.index for one in self._container.streams.audio].index(stream.index),
-            first=max(0.0, first),
-            stream=stream.duration * base if stream.duration else None,
-            tag=stream.metadata.get("DURATION"),
-            container=self._duration,
-            rate=stream.codec_context.sample_rate if len(self._container.streams) == 1 else 0,
-            clock=self._start,
-        )
-        found = claim(headers, stated)
+        found = claim(headers, stated_of(self._container, self._stream))
         if found.indexed and not self._track.codec.startswith(_ZERO_IS_SILENCE):
             # An index that was damaged can be used in part only, and so states a part.
-            whole = len(stream.index_entries) >= _WHOLE_INDEX * stream.frames
+            whole = len(self._stream.index_entries) >= _WHOLE_INDEX * self._stream.frames
             return found._replace(verified=found.verified and whole)
         return found
-
-    def _watched(self) -> Any | None:
-        """The pictures, where they come by anyway and can tell a pause from a loss."""
-        pictures = [
-            stream
-            for stream in self._container.streams.video
-            if "attached_pic" not in [flag.name for flag in stream.disposition]
-        ]
-        watched = pictures[0] if pictures and self._formats & _INTERLEAVED else None
-        for other in self._container.streams:
-            if other.index != self._stream.index and other is not watched:
-                other.discard = Discard.all
-        return watched
 
     def write(self, line: AudioLine) -> None:
         """Decode into ``line``; damaged packets are counted and left out."""
@@ -184,7 +130,10 @@ class Decoding:
         form: tuple[Any, ...] = ()
         position = 0
         for frame in self._frames_from(self._clip.start if self._cut_out else None):
-            if not frame.samples or not frame.sample_rate:
+            if not frame.samples:
+                continue
+            if not _LOWEST_RATE <= frame.sample_rate <= _HIGHEST_RATE:
+                self._errors += 1
                 continue
             time = None if frame.time is None else frame.time - self._start
             seconds = frame.samples / frame.sample_rate
@@ -254,9 +203,8 @@ class Decoding:
     def _frames(self) -> Generator[Any, None, None]:
         for packet in self._packets():
             self._report.check_cancelled()
-            if self._pictures is not None and packet.stream_index == self._pictures.index:
-                if packet.pts is not None:
-                    self._witness.saw(float(packet.pts * packet.time_base) - self._start)
+            if packet.stream_index != self._stream.index:
+                self._note_companion(packet)
                 continue
             if self._is_blank(packet):
                 self._note_damage(packet)
@@ -267,8 +215,10 @@ class Decoding:
                 self._note_damage(packet)
 
     def _packets(self) -> Generator[Any, None, None]:
-        """Packets of the track and of the pictures; what cannot be read is stepped over."""
-        wanted = [self._stream] if self._pictures is None else [self._stream, self._pictures]
+        """Packets of the track and those beside it; what cannot be read is stepped over."""
+        wanted = [self._stream, *self._beside.cues]
+        if self._beside.pictures is not None:
+            wanted.append(self._beside.pictures)
         packets, refused = self._container.demux(wanted), 0
         while refused < _MOST_REFUSALS:
             try:
@@ -294,6 +244,16 @@ class Decoding:
             return False
         return bool(bytes(packet).count(0) == size)
 
+    def _note_companion(self, packet: Any) -> None:
+        if packet.pts is None:
+            return
+        time = float(packet.pts * packet.time_base) - self._start
+        if packet.stream.type == "video":
+            self._witness.saw_picture(time)
+        else:
+            length = float(packet.duration * packet.time_base) if packet.duration else 0.0
+            self._witness.saw_cue(time, time + length)
+
     def _note_damage(self, packet: Any) -> None:
         self._errors += 1
         self._torn = True
@@ -306,7 +266,8 @@ class Decoding:
         Raises: Failure ``no_audio_decoded``, ``audio_mostly_missing``.
         """
         decoded, duration = line.decoded / SAMPLE_RATE, line.written / SAMPLE_RATE
-        loss = self._loss(decoded, line.full)
+        said, end = self._said(line.full)
+        loss = self._loss(decoded, said, end)
         self._judge(decoded, loss)
         if self._timeline.cuts:
             self._report.warning(
@@ -314,7 +275,7 @@ class Decoding:
                 f"The file's clock jumps at {len(self._timeline.cuts)} places: players may show"
                 " subtitles after these at the wrong time.",
             )
-        write_json(
+        put_json(
             info,
             audio_info(
                 offset=self._offset or 0.0,
@@ -325,7 +286,7 @@ class Decoding:
                 gaps=self._timeline.gaps,
                 cuts=self._timeline.cuts,
                 loss=loss,
-                length_verified=self._claim.verified,
+                length_verified=said.verified,
                 damaged_packets=self._errors,
                 container_duration=self._duration,
             ),
@@ -333,7 +294,8 @@ class Decoding:
         facts = {
             "audio_seconds": round(duration, 3),
             "track_language": self._track.language,
-            "length_verified": self._claim.verified,
+            "length_verified": said.verified,
+            **loss.facts(),
         }
         return StageOutcome(
             facts,
@@ -344,21 +306,28 @@ class Decoding:
             },
         )
 
-    def _loss(self, decoded: float, full: bool) -> Loss:
-        gaps, said = self._timeline.gaps, self._claim
-        meant = pauses(gaps, self._damaged, indexed=said.indexed, witness=self._witness)
-        end = self._end
-        if self._timeline.cuts:  # what is stated holds in sum; nothing is where it says
+    def _said(self, full: bool) -> tuple[Claim, float]:
+        """What the file claims in the light of what was in it, and where its sound ended."""
+        said, end, cut = self._claim, self._end, bool(self._timeline.cuts)
+        # Of a file that was joined from others, what is stated is said of one of them.
+        verified = said.verified and not cut and end <= (said.last or end) + _PAST
+        if cut:  # what is stated holds in sum; nothing is where it says
             said = said._replace(first=max(0.0, min(said.first, self._timeline.earliest)))
             end = min(end, said.last) if said.last is not None and said.verified else end
-            meant = []
         if full and self._clip.end is not None:
             end = self._clip.end
-        if said.last is not None and (
-            (self._timeline.cuts and not said.verified)
-            or (not said.own and self._witness.covers(end, min(said.last, end + _AFTER)))
-        ):
-            said = said._replace(last=None)  # another clock, or pictures that go on without sound
+        if said.last is not None:
+            others = not said.own and self._witness.cues_reach(end, said.last)
+            pause = not said.own and self._witness.follow(end, said.last)
+            verified = verified and not others
+            if others or pause or (cut and not said.verified):  # by another clock
+                said = said._replace(last=None)
+        return said._replace(verified=verified), end
+
+    def _loss(self, decoded: float, said: Claim, end: float) -> Loss:
+        gaps, meant = self._timeline.gaps, []
+        if not self._timeline.cuts:
+            meant = pauses(gaps, self._damaged, indexed=said.indexed, witness=self._witness)
         return measure(
             said,
             self._clip,

@@ -27,6 +27,9 @@ from orchestrator.contract.mediafile import (
 from orchestrator.contract.report import Report
 from orchestrator.contract.tracks import audio_track, made_by_us, subtitle_track
 
+_UNREADABLE = (av.FFmpegError, OSError, ValueError, OverflowError)
+"""What PyAV raises over damaged content. A disk that fails is told by ``MediaFile.check``."""
+
 
 def load(settings: Mapping[str, Any]) -> str:
     """The names of the decoders that may be used: those for sound.
@@ -70,7 +73,7 @@ def probe(path: Path, decoders: str) -> ProbeResult:
         try:
             with av.open(file, "r", **options) as container:
                 return describe(path, mark, container)
-        except (av.FFmpegError, ValueError):
+        except _UNREADABLE:
             file.check()
             return ProbeResult(fingerprint=mark, error=not_media(path).info)
 

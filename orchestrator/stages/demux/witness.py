@@ -1,0 +1,49 @@
+"""What the other tracks of a file tell about the sound.
+
+A file that lost bytes, or its end, lost those of all its tracks.
+"""
+
+from __future__ import annotations
+
+from array import array
+from itertools import pairwise
+
+_LONGEST_PAUSE = 0.5
+"""Seconds: pictures that go on are never further apart."""
+_AFTER = 1.5
+"""Seconds for which pictures that follow the last sound show that the file was not cut off there.
+Where it was, tracks end within less than a second of each other."""
+_SAME = 1.0
+"""Seconds by which the ends of a cue and of the file may differ: writers round them."""
+
+
+class Witness:
+    """When there were pictures and cues. All times are seconds of media time."""
+
+    def __init__(self) -> None:
+        self._pictures = array("d")
+        self._last_cue = (0.0, 0.0)
+
+    def saw_picture(self, time: float) -> None:
+        self._pictures.append(time)
+
+    def saw_cue(self, start: float, end: float) -> None:
+        self._last_cue = max(self._last_cue, (start, end))
+
+    def covers(self, start: float, end: float) -> bool:
+        """Whether the pictures went on through that time without a hole that would explain it."""
+        inside = sorted(time for time in self._pictures if start < time < end)
+        longest = max(b - a for a, b in pairwise([start, *inside, end]))
+        return longest < min(_LONGEST_PAUSE, (end - start) / 2)
+
+    def follow(self, end: float, stated: float) -> bool:
+        """Whether the pictures went on behind the last sound, of a file that states a later end."""
+        return self.covers(end, min(stated, end + _AFTER))
+
+    def cues_reach(self, end: float, stated: float) -> bool:
+        """Whether what the file states as its end is that of a cue long behind the last sound.
+
+        A file that was cut off has lost such a cue with the sound.
+        """
+        start, stop = self._last_cue
+        return start > end + _AFTER and abs(stop - stated) < _SAME

@@ -1,0 +1,70 @@
+"""Cues of real speech, in files whose time is not what it seems, stand where the speech is heard.
+
+Each file is the same reading in another dress; when its speech begins and ends is known by ear.
+"""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.contract.exchange import ModelRef
+
+from .test_real_samples import LIGHTHOUSE, SAMPLES, Make, SeenCue, read_srt, run_all
+
+pytestmark = pytest.mark.real
+
+FFmpeg = Callable[..., None]
+READING = ("-i", SAMPLES / LIGHTHOUSE.file)
+PICTURES = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=16")
+BOTH = ("-map", "0:v", "-map", "1:a", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac")
+VARIABLE = ("-vf", "select='not(mod(n,7))+lt(mod(n,50),20)'", "-fps_mode", "vfr")
+PAUSE = 4.0
+"""Seconds into the reading, between two sentences."""
+
+DRESSES: dict[str, tuple[tuple[str | Path, ...], float, float]] = {
+    "late.mkv": ((*PICTURES, "-itsoffset", "2.5", *READING, *BOTH), 2.5, 2.5),
+    "late.ts": ((*PICTURES, "-itsoffset", "2.5", *READING, *BOTH), 2.5, 2.5),
+    "hour.mkv": ((*PICTURES, *READING, *BOTH, "-output_ts_offset", "3600"), 0.0, 0.0),
+    "variable.mkv": ((*PICTURES, *READING, *BOTH, *VARIABLE), 0.0, 0.0),
+    "variable.mp4": ((*PICTURES, *READING, *BOTH, *VARIABLE), 0.0, 0.0),
+    "pause.mka": ((*READING, "-af", f"asetpts='if(gt(T,{PAUSE}),PTS+3/TB,PTS)'"), 0.0, 3.0),
+}
+"""How it is made, and by how many seconds the first and the last sound of speech are later."""
+
+
+def cues_of(run: Any) -> list[SeenCue]:
+    assert run_all(run, "base").ok
+    return read_srt(run.text("srt"))
+
+
+@pytest.mark.parametrize("name", DRESSES)
+def test_cues_are_where_the_speech_is(
+    stages: Make, models: Mapping[str, ModelRef], ffmpeg: FFmpeg, tmp_path: Path, name: str
+) -> None:
+    arguments, first, last = DRESSES[name]
+    ffmpeg(*arguments, tmp_path / name)
+    cues = cues_of(stages(tmp_path / name))
+    assert cues[0].start == pytest.approx(LIGHTHOUSE.starts + first, abs=0.3)
+    assert cues[-1].end == pytest.approx(LIGHTHOUSE.ends + last, abs=0.3)
+
+
+def test_cues_behind_a_jump_of_the_clock_follow_on(
+    stages: Make, models: Mapping[str, ModelRef], ffmpeg: FFmpeg, tmp_path: Path
+) -> None:
+    part, media = tmp_path / "part.ts", tmp_path / "twice.ts"
+    ffmpeg(*READING, "-c:a", "mp2", part)
+    media.write_bytes(part.read_bytes() * 2)
+    run = stages(media)
+    cues = cues_of(run)
+    with wave.open(run.inputs["audio"]) as file:
+        again = file.getnframes() / file.getframerate() / 2
+    assert cues[0].start == pytest.approx(LIGHTHOUSE.starts, abs=0.3)
+    assert min(abs(cue.start - again - LIGHTHOUSE.starts) for cue in cues) < 0.3, (
+        "none begins with the second reading"
+    )
+    assert cues[-1].end == pytest.approx(again + LIGHTHOUSE.ends, abs=0.3)
