@@ -13,15 +13,16 @@ import trio
 from batch.admission import Thresholds
 from batch.candidates import Candidates
 from batch.decide import Policy
-from batch.dispatch import Dispatcher, Rules, Wake
+from batch.dispatch import Dispatcher, Rules
 from batch.events import Event, FileFinished, Observer, RunFinished
 from batch.filejob import FileRunner
-from batch.gate import Gate
+from batch.gate import FIRST_SAMPLE_SECONDS, Gate
 from batch.history import History
 from batch.leases import Machine
 from batch.listing import DirectoryListing
-from batch.load import Gpus, LoadSampler
+from batch.load import Counters, Gpus, LoadSampler
 from batch.measures import Measures
+from batch.places import Place
 from batch.queue import Queue
 from batch.scan import Places, Scan
 from batch.schedule.model import Limits
@@ -30,8 +31,11 @@ from batch.state import State
 from batch.status import NAME as STATUS
 from batch.status import keep_status
 from batch.stop import Stop
+from batch.storage import Storage
+from batch.streak import Streak
 from batch.timeline import NAME as TIMELINE
 from batch.timeline import Timeline
+from batch.wake import Wake
 from batch.workers import READY, Pool, Worker
 from orchestrator.contract.errors import ErrorClass, ErrorInfo, ExitCode, Failure
 from orchestrator.contract.paths import WorkFolder
@@ -40,6 +44,11 @@ from orchestrator.prepare import JobMaker, Recipe
 from orchestrator.prober import Prober, open_prober
 
 HISTORY_SECONDS = 60.0
+
+_EXIT_CODES = {
+    ErrorClass.STORAGE: ExitCode.RESUMABLE,
+    ErrorClass.ENVIRONMENT: ExitCode.PREFLIGHT,
+}
 
 
 class Bus:
@@ -70,7 +79,8 @@ class Plan:
     """All that one run needs to know. ``limit``: at most so many files are worked on.
 
     ``gpus`` maps the devices of ``machine`` to their indices. ``resident``: stages run in workers
-    that stay; otherwise each attempt has a process of its own.
+    that stay; otherwise each attempt has a process of its own. ``load_since``: the machine's load
+    is known from then on.
     """
 
     run_id: str
@@ -85,6 +95,7 @@ class Plan:
     machine: Machine
     max_workers: int
     drain_seconds: float
+    storage_wait_seconds: float = 0.0
     limit: int | None = None
     dry_run: bool = False
     gpus: Mapping[str, int] = field(default_factory=dict)
@@ -93,6 +104,7 @@ class Plan:
     resident: bool = True
     limits: Limits = Limits()
     job_argv: Callable[[Path], list[str]] = job_argv
+    load_since: Counters | None = None
 
 
 async def run_batch(
@@ -112,11 +124,12 @@ async def run_batch(
             background.start_soon(stop.watch_signals, everything)
             background.start_soon(stop.watch_deadline)
             history = History(await trio.to_thread.run_sync(state.history))
-            run = _Run(plan, state, bus, orders, stop, prober, history)
+            places = await trio.to_thread.run_sync(_places_of, plan, abandon_on_cancel=True)
+            run = _Run(plan, state, bus, orders, stop, prober, history, places)
             await (run.look_only(listings) if plan.dry_run else run.work_through(listings))
             background.cancel_scope.cancel()
     code = _exit_code(stop, bus)
-    bus.emit(RunFinished(code, stop.error))
+    bus.emit(RunFinished(code, stop.error, 0 if plan.dry_run else run.not_begun))
     return code
 
 
@@ -132,6 +145,7 @@ class _Run:
         stop: Stop,
         prober: Prober,
         history: History,
+        places: Sequence[Place],
     ) -> None:
         self._plan = plan
         self._state = state
@@ -145,27 +159,51 @@ class _Run:
         threads = max(1, plan.machine.threads // plan.max_workers)
         self._wake = Wake()
         self._queue = Queue(plan.order)
+        self._streak = Streak()
+        self._gate: Gate | None = None
+        self._storage = Storage(
+            places,
+            plan.storage_wait_seconds,
+            self._hold,
+            lambda error: _stop_for(stop, error),
+            stop.requested,
+        )
         self._runner = FileRunner(
-            plan.recipe, JobMaker(plan.work, plan.user), state, orders, plan.run_id, plan.job_argv
+            plan.recipe,
+            JobMaker(plan.work, plan.user),
+            state,
+            orders,
+            plan.run_id,
+            self._storage,
+            plan.job_argv,
         )
         self._candidates = Candidates(
-            Scan(plan.places, plan.policy, state, bus.emit),
+            Scan(
+                plan.places,
+                plan.policy,
+                state,
+                self._emit,
+                comes_back=lambda error: trio.from_thread.run(self._storage.comes_back, error),
+            ),
             plan.policy,
             state,
             prober,
-            bus.emit,
+            self._emit,
             self._runner.begin,
             self._queue,
             plan.limit,
             plan.priority,
             lambda audio_seconds: self._measures.expected_seconds(audio_seconds, threads),
             self._wake.set,
+            comes_back=self._storage.comes_back,
         )
 
     async def look_only(self, listings: Iterable[DirectoryListing]) -> None:
         """Say what would be done."""
+        await self._storage.lost()  # the first look
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_on, self._stop.requested, nursery.cancel_scope)
+            nursery.start_soon(self._storage.watch)
             await self._look(listings)
             nursery.cancel_scope.cancel()
 
@@ -174,14 +212,16 @@ class _Run:
         plan = self._plan
         folder = plan.work.runs / plan.run_id
         timeline = Timeline(folder / TIMELINE)
+        await self._storage.lost()  # the first look
         async with trio.open_nursery() as residents, trio.open_nursery() as tasks:
-            sampler = LoadSampler(Gpus(plan.gpus).read, plan.work.root)
-            gate = Gate(
+            sampler = LoadSampler(Gpus(plan.gpus).read, plan.work.root, plan.load_since)
+            gate = self._gate = Gate(
                 plan.thresholds,
                 sampler,
                 self._bus.emit,
                 self._wake.set,
                 lambda load: timeline.sample(load, dispatcher.counts),
+                first_after=max(0.0, FIRST_SAMPLE_SECONDS - sampler.elapsed),
             )
 
             def note_worker(worker: Worker, what: str) -> None:
@@ -200,7 +240,7 @@ class _Run:
                 self._measures,
                 timeline,
                 self._state,
-                self._bus.emit,
+                self._emit,
                 self._orders,
                 self._stop.requested,
                 self._wake,
@@ -217,6 +257,7 @@ class _Run:
             tasks.start_soon(self._keep_history)
             tasks.start_soon(keep_status, folder / STATUS, plan.run_id, dispatcher.status)
             tasks.start_soon(gate.watch)
+            tasks.start_soon(self._storage.watch)
             tasks.start_soon(pool.watch)
             try:
                 await dispatcher.run()
@@ -246,21 +287,43 @@ class _Run:
             self._queue.complete = True
             self._wake.set()
 
+    @property
+    def not_begun(self) -> int:
+        """How many files are waiting for their turn."""
+        return len(self._queue)
+
+    def _emit(self, event: Event) -> None:
+        self._bus.emit(event)
+        if isinstance(event, FileFinished):
+            broken = self._streak.note(event)
+            if broken is not None:
+                _stop_for(self._stop, broken)
+
+    def _hold(self, reason: str) -> None:
+        if self._gate is not None:
+            self._gate.shut(reason)
+
     def _note_error(self, error: ErrorInfo) -> None:
-        if _ends_the_run(error, self._plan.places.input_root):
+        if error.code == "work_folder_error":  # every further file would fail the same way
             _stop_for(self._stop, error)
 
 
-def _ends_the_run(error: ErrorInfo, input_root: str) -> bool:
-    """Whether every further file would fail the same way."""
-    if error.error_class is not ErrorClass.STORAGE:
-        return False
-    return error.code in ("disk_full", "work_folder_error") or not os.path.exists(input_root)
+def _places_of(plan: Plan) -> tuple[Place, ...]:
+    """The folders whose loss ends the run. Asks the disks: call it in a thread."""
+    library, output = plan.places.input_root, plan.places.output_root
+    places = [
+        Place("the library", library, written=output is None and not plan.dry_run),
+        Place("the work folder", str(plan.work.root), written=not plan.dry_run),
+    ]
+    if output is not None:
+        while not os.path.isdir(output) and output != os.path.dirname(output):
+            output = os.path.dirname(output)
+        places.append(Place("the output folder", output, written=not plan.dry_run))
+    return tuple(places)
 
 
 def _stop_for(stop: Stop, error: ErrorInfo) -> None:
-    code = ExitCode.RESUMABLE if error.error_class is ErrorClass.STORAGE else ExitCode.INTERNAL
-    stop.drain(error.message, code, error)
+    stop.drain(error.message, _EXIT_CODES.get(error.error_class, ExitCode.INTERNAL), error)
 
 
 def _first(failures: BaseExceptionGroup[Failure]) -> ErrorInfo:

@@ -6,13 +6,13 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import trio
 
-from batch.decide import Decision, Deferred, NeedsProbe, Policy, Reason, Skip, Work, decide
+from batch.decide import Decision, Deferred, Failed, NeedsProbe, Policy, Reason, Skip, Work, decide
 from batch.events import AllDecided, Event, FileFinished, Queued
 from batch.filejob import Task
 from batch.folder_view import FolderView
@@ -25,11 +25,15 @@ from orchestrator.contract.media import ProbeResult
 from orchestrator.prober import Prober
 
 PROBES_PER_COMMIT = 64
+_THREADS = 256
+"""For calls that hang as long as a disk does; nobody else waits because of them."""
+
 _SCANNED_AT_ONCE = 500
 _GROWING = Skip(Reason.STILL_GROWING, "it is still being written to; run again later")
 
 
 Begun = TypeVar("Begun")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ class Candidates(Generic[Begun]):
     The survey runs ahead of the work through the whole library, so that the time left can be told
     early. What it learns goes into the state; in memory it keeps the candidates alone, and each is
     decided again at its turn, hours later perhaps, by the file as it is then. ``begin`` makes the
-    first preparations for a task; it runs in the thread in which that is decided.
+    first preparations for a task; it runs in the thread in which that is decided. ``comes_back``
+    waits for lost storage; False: nothing is lost (see ``Storage``).
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Candidates(Generic[Begun]):
         expected: Callable[[float | None], float | None] = lambda audio_seconds: None,
         changed: Callable[[], None] = lambda: None,
         now_ns: Callable[[], int] = time.time_ns,
+        comes_back: Callable[[ErrorInfo, float], Awaitable[bool]] | None = None,
     ) -> None:
         self._scan = scan
         self._policy = policy
@@ -72,6 +78,8 @@ class Candidates(Generic[Begun]):
         self._emit = emit
         self._begin = begin
         self._queue = queue
+        self._comes_back = comes_back or _nothing_is_lost
+        self._threads = trio.CapacityLimiter(_THREADS)
         self._priority = priority
         self._expected = expected
         self._changed = changed
@@ -123,13 +131,30 @@ class Candidates(Generic[Begun]):
         self, candidate: Candidate, probed: tuple[MediaFile, ProbeResult] | None
     ) -> _Afresh[Begun] | None:
         """One trip to the disk; None, reported as a failure, when the file is gone."""
-        try:
-            return await trio.to_thread.run_sync(
-                self._decide_afresh, candidate, probed, self._now_ns(), abandon_on_cancel=True
-            )
-        except _GoneError as gone:
-            self._emit(FileFinished(candidate.item.path, "failed", error=gone.info))
-            return None
+        while True:
+            began = trio.current_time()
+            try:
+                afresh = await self._in_thread(
+                    self._decide_afresh, candidate, probed, self._now_ns()
+                )
+            except _GoneError as gone:
+                if await self._comes_back(gone.info, began):
+                    continue
+                self._emit(FileFinished(candidate.item.path, "failed", error=gone.info))
+                return None
+            decision = afresh.decision
+            if not isinstance(decision, Failed) or not await self._comes_back(
+                decision.error, began
+            ):
+                return afresh
+            self._unsaved.pop(candidate.item.path, None)
+            candidate.view.look_again()
+
+    async def _in_thread(self, ask: Callable[..., T], *about: object) -> T:
+        """Ask a disk that may hang."""
+        return await trio.to_thread.run_sync(
+            ask, *about, abandon_on_cancel=True, limiter=self._threads
+        )
 
     def _decide_afresh(
         self,
@@ -157,14 +182,19 @@ class Candidates(Generic[Begun]):
             return list(itertools.islice(walk, _SCANNED_AT_ONCE))
 
         with found:
-            while batch := await trio.to_thread.run_sync(some, abandon_on_cancel=True):
+            while batch := await self._in_thread(some):
                 for candidate in batch:
                     found.send_nowait(candidate)
 
     async def _look(self, candidate: Candidate) -> None:
         item, view = candidate.item, candidate.view
+        began = trio.current_time()
         probe = await self._probe(item)
-        decision = decide(item, view, self._policy, self._now_ns(), probe)
+        while probe.error is not None and await self._comes_back(probe.error, began):
+            self._unsaved.pop(item.path, None)
+            began = trio.current_time()
+            probe = await self._probe(item)
+        decision = await self._in_thread(decide, item, view, self._policy, self._now_ns(), probe)
         if isinstance(decision, Work):
             self._left -= 1
             expected = self._expected(probe.duration)
@@ -183,10 +213,14 @@ class Candidates(Generic[Begun]):
         item = candidate.item
         age = (self._now_ns() - item.mtime_ns) / 1e9
         await trio.sleep(max(0.0, self._policy.settle_seconds - age))
+        began = trio.current_time()
         try:
-            now = await trio.to_thread.run_sync(_as_it_is, item, abandon_on_cancel=True)
+            now = await self._in_thread(_as_it_is, item)
         except _GoneError as gone:
-            self._emit(FileFinished(item.path, "failed", error=gone.info))
+            if await self._comes_back(gone.info, began):
+                await self._look_late(candidate)
+            else:
+                self._emit(FileFinished(item.path, "failed", error=gone.info))
             return
         if now == item:
             await self._look(candidate)
@@ -194,7 +228,7 @@ class Candidates(Generic[Begun]):
             self._scan.settle(item, candidate.view, _GROWING)
 
     async def _probe(self, item: MediaFile) -> ProbeResult:
-        known = self._known(item)
+        known = await self._in_thread(self._known, item)
         if known is not None:
             return known
         result = await self._prober.probe(item.path)
@@ -207,7 +241,10 @@ class Candidates(Generic[Begun]):
         unsaved, probe = self._unsaved.get(item.path, (None, None))
         if probe is not None and unsaved == item:
             return probe
-        return self._state.probe(item.path, item.size, item.mtime_ns)
+        known = self._state.probe(item.path, item.size, item.mtime_ns)
+        if known is not None and known.error is not None and self._policy.retry_failed:
+            return None
+        return known
 
     async def _save_probes(self) -> None:
         """Save them, and forget them only then: meanwhile somebody may ask for one."""
@@ -231,6 +268,10 @@ def _task(item: MediaFile, view: FolderView, work: Work, probe: ProbeResult) -> 
         audio_seconds=probe.duration,
         record=view.records.get(item.name),
     )
+
+
+async def _nothing_is_lost(error: ErrorInfo, since: float) -> bool:
+    return False
 
 
 class _GoneError(Failure):

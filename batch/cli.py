@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from batch.options import Options
-from orchestrator.contract.errors import ExitCode, Failure, exit_code_of
+from orchestrator.contract.errors import ExitCode, Failure, exit_code_of, storage_error_in
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.settings import (
     LoadedSettings,
@@ -19,7 +19,7 @@ from orchestrator.settings import (
     parse_assignments,
     work_folder,
 )
-from orchestrator.terminal import print_failure, printable
+from orchestrator.terminal import accept_any_text, print_failure, printable_line
 
 _SETTING_FLAGS = (
     ("--input-dir", "input_dir", "DIR", "the library (or give it without a flag)"),
@@ -42,6 +42,7 @@ _SETTING_FLAGS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the batch; returns the exit code (``docs/troubleshooting.md`` lists them)."""
+    accept_any_text()
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.print_config:
@@ -57,18 +58,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print("\n".join(lines))
                 return ExitCode.OK
             options = replace(options, dry_run=True)
+        if given.quarantine or given.release is not None:
+            from batch.quarantine import listing, release
+
+            work = WorkFolder(work_folder(options.loaded.settings).absolute())
+            released = [] if given.release is None else [release(work, given.release)]
+            for line in released or listing(work, as_json=options.json):
+                print(line)
+            return ExitCode.OK
         if given.timeline is not None:
             from batch.timeline_page.make import make_page
 
             work = WorkFolder(work_folder(options.loaded.settings).absolute())
-            print(printable(str(make_page(work, given.timeline))))
+            print(printable_line(str(make_page(work, given.timeline))))
             return ExitCode.OK
-        from batch.session import run_session  # the heavy imports, once the settings are right
+        from batch.load import counters
 
-        return run_session(options)
+        load_since = counters()  # a quarter of a second is imported now: long enough for a sample
+        from batch.session import run_session
+
+        return run_session(options, load_since)
     except Failure as failure:
         print_failure(failure.info, sys.stderr)
         return exit_code_of(failure.info)
+    except (OSError, BaseExceptionGroup) as error:
+        info = storage_error_in(error, "a disk or network share cannot be used any more")
+        if info is None:
+            raise
+        print_failure(info, sys.stderr)
+        return exit_code_of(info)
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         return ExitCode.INTERRUPTED
@@ -103,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--retry-failed", action="store_true", help="try files again that failed for good"
+    )
+    parser.add_argument(
+        "--quarantine", action="store_true", help="list the files that failed, and until when"
+    )
+    parser.add_argument(
+        "--release", metavar="FILE", help="let the next run try this file again, which failed"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and why")
     parser.add_argument(

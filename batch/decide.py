@@ -13,10 +13,11 @@ from enum import StrEnum
 
 from batch.coverage import Subtitle, covered, embedded_subtitles, sidecar_subtitles
 from batch.discover import is_settled
+from batch.file_record import DONE, FAILED, FileRecord
 from batch.folder_view import FolderView
 from batch.listing import MediaFile
 from batch.ownership import Ownership
-from batch.state import DONE, FAILED, FileRecord
+from batch.retry import Why, hold
 from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
 from orchestrator.contract.job import SPEECH, JobOutput, is_present, is_subtitle
 from orchestrator.contract.media import ProbeResult, choose_audio
@@ -28,6 +29,7 @@ class Reason(StrEnum):
 
     ALREADY_DONE = "already_done"
     FAILED_BEFORE = "failed_before"
+    RETRY_LATER = "retry_later"
     SUBTITLE_EXISTS = "subtitle_exists"
     NAME_TAKEN = "name_taken"
     SAME_NAME = "same_name"
@@ -50,7 +52,8 @@ class Policy:
     """What the user wants of this run.
 
     ``languages`` are the possible languages of the speech (ISO 639-1; empty: found out per file),
-    ``outputs`` what is to be published of each file, ``targets`` the languages of translations.
+    ``outputs`` what is to be published of each file, ``targets`` the languages of translations,
+    ``version`` that of this program.
     """
 
     settings_key: str
@@ -60,6 +63,7 @@ class Policy:
     settle_seconds: float = 0.0
     resume: bool = True
     retry_failed: bool = False
+    version: str = ""
 
     @property
     def subtitles(self) -> tuple[str, ...]:
@@ -137,7 +141,7 @@ def decide(
     """
     record = view.records.get(item.name)
     if record is not None and policy.resume:
-        settled = _by_record(item, view, policy, record, probe)
+        settled = _by_record(item, view, policy, record, probe, now_ns)
         if settled is not None:
             return settled
     if (record is None and view.published_it(item)) or (probe is not None and probe.ours):
@@ -180,6 +184,7 @@ def _by_record(
     policy: Policy,
     record: FileRecord,
     probe: ProbeResult | None,
+    now_ns: int,
 ) -> Skip | None:
     if record.settings_key != policy.settings_key:
         return None
@@ -190,15 +195,18 @@ def _by_record(
         return None
     if record.status == DONE and view.has_all(record.output_paths):
         return _ALREADY_DONE if same_stamp else _SAME_CONTENT
-    if record.status == FAILED and not policy.retry_failed:
-        error = record.error
-        if error is not None and not error.retryable:
-            return Skip(
-                Reason.FAILED_BEFORE,
-                f"{error.message} ({error.code}); --retry-failed tries again",
-                restamp=not same_stamp,
-            )
+    if record.status == FAILED and record.version == policy.version and not policy.retry_failed:
+        return _left_alone(record, now_ns, restamp=not same_stamp)
     return None
+
+
+def _left_alone(record: FileRecord, now_ns: int, *, restamp: bool) -> Skip | None:
+    error = record.error
+    held = None if error is None else hold(error, record.past, now_ns / 1e9)
+    if held is None:
+        return None
+    reason = Reason.FAILED_BEFORE if held.why is Why.QUARANTINED else Reason.RETRY_LATER
+    return Skip(reason, f"{held.until}; --retry-failed tries again", restamp)
 
 
 def _wanted(policy: Policy, probe: ProbeResult | None) -> tuple[str, ...] | None:

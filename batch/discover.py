@@ -65,6 +65,8 @@ def discover(source: str, rules: DiscoveryRules) -> Iterator[DirectoryListing]:
     Real folders come first, in order of name; folders behind symbolic links come last, each real
     folder once only, so that a link never takes the place of the folder it points to.
 
+    The walk can be gone on with after a failure: it begins with the folder that could not be read.
+
     Raises:
         Failure: ``input_not_found``, ``input_unreadable``, ``storage_lost`` (the source vanished
             during the walk), ``bad_pattern``.
@@ -82,7 +84,7 @@ def discover(source: str, rules: DiscoveryRules) -> Iterator[DirectoryListing]:
         raise _unreadable_input(root, error) from error
     if not stat.S_ISDIR(status.st_mode):
         return iter([_single_file(root, status)])
-    return _Walk(root, status, rules).run()
+    return _Walk(root, status, rules)
 
 
 def _unreadable_input(root: str, error: OSError) -> Failure:
@@ -109,7 +111,7 @@ def _file_problem(status: os.stat_result) -> str | None:
     return None if status.st_size else "empty_file"
 
 
-class _Walk:
+class _Walk(Iterator[DirectoryListing]):
     """The state of one walk. The inner loop is flat on purpose: it runs once per file."""
 
     def __init__(self, root: str, status: os.stat_result, rules: DiscoveryRules) -> None:
@@ -121,13 +123,26 @@ class _Walk:
             PatternFilter(rules.include, rules.exclude) if rules.include or rules.exclude else None
         )
         self._visited = self._never_entered()
+        self._pending = [root]
         self._links: deque[str] = deque()
+        self._lost = False
 
-    def run(self) -> Iterator[DirectoryListing]:
-        yield from self._tree(self._root)
-        while self._links:
-            yield from self._tree(self._links.popleft())
+    def __next__(self) -> DirectoryListing:
+        """The next folder that has anything. After a Failure it can be asked again: it goes on with
+        the folder that it was about to list.
+
+        Raises: Failure, see :func:`discover`.
+        """
+        if self._lost:
+            self._find_root_again()
+        while self._pending or self._links:
+            if not self._pending:
+                self._pending.append(self._links.popleft())
+            listing = self._next_folder(self._pending[-1])
+            if listing is not None and (listing.media or listing.left_out):
+                return listing
         self._check_root()
+        raise StopIteration
 
     def _never_entered(self) -> set[tuple[int, int]]:
         """Identities of the folders above the input (a link up would leave it) and of our own."""
@@ -141,24 +156,22 @@ class _Walk:
             identities.add((status.st_dev, status.st_ino))
         return identities - {self._identity}
 
-    def _tree(self, top: str) -> Iterator[DirectoryListing]:
-        pending = [top]
-        while pending:
-            folder = pending.pop()
-            folders: list[str] = []
-            try:
-                listing = self._list(folder, folders)
-            except OSError as error:
-                listing = self._unlistable(folder, error)
-            if listing is not None and (listing.media or listing.left_out):
-                yield listing
-            folders.sort(reverse=True)
-            pending += folders
+    def _next_folder(self, folder: str) -> DirectoryListing | None:
+        """List the folder, which is the last of those pending, and put its own in its place."""
+        folders: list[str] = []
+        try:
+            listing = self._list(folder, folders)
+        except OSError as error:
+            listing = self._unlistable(folder, error)
+        del self._pending[-1]
+        folders.sort(reverse=True)
+        self._pending += folders
+        return listing
 
     def _unlistable(self, folder: str, error: OSError) -> DirectoryListing:
+        self._check_root()
         if folder == self._root:
             raise _unreadable_input(folder, error) from error
-        self._check_root()
         nothing = DirectoryListing(folder, [], set(), [])
         if isinstance(error, FileNotFoundError) and not os.path.islink(folder):
             return nothing  # removed since its parent was listed
@@ -175,6 +188,7 @@ class _Walk:
             reason = "it is not the same folder any more"
         except OSError as error:
             reason = error.strerror or str(error)
+        self._lost = True
         raise fail(
             "storage_lost",
             f"The input folder {self._root} went away while it was being read: {reason}",
@@ -182,6 +196,16 @@ class _Walk:
             error_class=ErrorClass.STORAGE,
             retryable=True,
         )
+
+    def _find_root_again(self) -> None:
+        """Whoever asks again has seen to it that the library is back; its disk has other numbers
+        where it was mounted anew. Raises: Failure, see :func:`discover`."""
+        try:
+            status = os.stat(self._root)
+        except OSError as error:
+            raise _unreadable_input(self._root, error) from error
+        self._identity = (status.st_dev, status.st_ino)
+        self._lost = False
 
     def _list(self, folder: str, folders: list[str]) -> DirectoryListing | None:
         """List one folder and add its subfolders to ``folders``; None if it was listed before."""
@@ -191,13 +215,15 @@ class _Walk:
         try:
             status = os.stat(handle)
             identity = (status.st_dev, status.st_ino)
+            if folder == self._root and identity != self._identity:
+                self._check_root()  # unmounted since: an empty mount point
             if identity in self._visited:
                 return None
-            self._visited.add(identity)
             media: list[MediaFile] = []
             names: list[str] = []
             links: list[str] = []
             self._scan(handle, folder, media, names, folders, links)
+            self._visited.add(identity)
         finally:
             if isinstance(handle, int):
                 os.close(handle)
@@ -254,6 +280,7 @@ class _Walk:
                             (links if entry.is_symlink() else folders).append(inside + name)
                         continue
                 except OSError as error:
+                    self._check_root()
                     problem = _stat_problem(entry, error)
                     if problem is None:
                         continue

@@ -40,6 +40,7 @@ from batch.schedule.model import (
 from batch.state import State
 from batch.status import status_of
 from batch.timeline import Timeline
+from batch.wake import Wake
 from batch.workers import MADE_ROOM, Exchange, Kind, Pool
 from orchestrator.contract.errors import ErrorInfo, Failure
 from orchestrator.contract.messages import Finished
@@ -56,23 +57,6 @@ class Rules:
     machine: Machine
     max_workers: int
     limits: Limits = Limits()
-
-
-class Wake:
-    """Set by whoever changed something, waited for by the one who decides."""
-
-    def __init__(self) -> None:
-        self._event = trio.Event()
-
-    def set(self) -> None:
-        self._event.set()
-
-    def clear(self) -> None:
-        if self._event.is_set():
-            self._event = trio.Event()
-
-    async def wait(self) -> None:
-        await self._event.wait()
 
 
 class Dispatcher:
@@ -122,6 +106,7 @@ class Dispatcher:
         self._looked = 0
         self._broken = 0
         self._status: tuple[int, dict[str, Any]] | None = None
+        self._taking: dict[str, trio.CancelScope] = {}
 
     async def run(self) -> None:
         """Returns when everything is done; after a stop, when what was open has ended."""
@@ -145,6 +130,8 @@ class Dispatcher:
 
     async def _wake_on_stop(self) -> None:
         await self._stopping.wait()
+        for scope in self._taking.values():
+            scope.cancel()  # nothing of these files has begun, and their disk may hang
         self._wake.set()
 
     async def _end_attempts_on_cancel(self) -> None:
@@ -239,6 +226,7 @@ class Dispatcher:
                 self._pool.retire(worker_id, MADE_ROOM)
             case Open(path):
                 self._open(path, nursery)
+                self._wake.set()  # what it will ask for can be loaded by then
             case Park(path):
                 self._desks[path].park()
 
@@ -280,13 +268,23 @@ class Dispatcher:
     async def _work(self, desk: Desk) -> None:
         """One file, from its turn to its end."""
         try:
-            taken = await self._candidates.take(desk.waiting.candidate)
+            taken = await self._take(desk)
             if taken is not None and not self._stopping.is_set():
                 await self._run(desk, *taken)
+            elif taken is not None:
+                self._queue.put_back(desk.waiting)  # it counts among those not begun
         except Failure as failure:
             self._on_failure(failure.info)
         finally:
             self._close(desk)
+
+    async def _take(self, desk: Desk) -> tuple[Task, Begun | ErrorInfo] | None:
+        """Decide about the file for good; None when it needs no work, or the run stops."""
+        with trio.CancelScope() as scope:
+            self._taking[desk.path] = scope
+            return await self._candidates.take(desk.waiting.candidate)
+        self._queue.put_back(desk.waiting)
+        return None
 
     async def _run(self, desk: Desk, task: Task, begun: Begun | ErrorInfo) -> None:
         if not isinstance(begun, ErrorInfo):
@@ -294,15 +292,17 @@ class Dispatcher:
         finished = None
         try:
             finished = await self._runner.run(task, begun, desk)
-            if desk.parked and finished.status == "interrupted" and not self._stopping.is_set():
+            # For its turn, for its storage, or for another job, as its own has died.
+            waits = desk.parked or finished.error is not None
+            if waits and finished.status == "interrupted" and not self._stopping.is_set():
                 await self._put_back(desk)
                 return
-            self._measures.learn(
-                finished.audio_seconds or desk.waiting.audio_seconds, finished.stages
-            )
+            length = finished.audio_seconds or desk.waiting.audio_seconds
+            self._measures.learn(length, finished.stages)
             self._tell(desk, finished)
         except Failure as failure:
-            self._tell(desk, FileFinished(desk.path, "failed", error=failure.info))
+            status = "interrupted" if failure.info.is_of_storage else "failed"
+            self._tell(desk, FileFinished(desk.path, status, error=failure.info))
             raise
         except BaseException:  # cancelled, alone or in a group, or a bug
             self._tell(desk, FileFinished(desk.path, "interrupted"))
@@ -318,6 +318,8 @@ class Dispatcher:
         if desk.told or finished.status != "interrupted":
             desk.tell_started()
             self.emit(finished)
+        else:
+            self._queue.put_back(desk.waiting)
 
     async def _put_back(self, desk: Desk) -> None:
         """Let the file wait again; its job is found by the record of it."""
@@ -336,7 +338,7 @@ class Dispatcher:
             if running.worker is not None:
                 self._pool.give_back(running.worker, running.asked.id)
         desk.close()
-        del self._desks[desk.path]
+        del self._desks[desk.path], self._taking[desk.path]
         self._wake.set()
 
     # What the jobs say (see batch.desk.Host)

@@ -111,7 +111,14 @@ class FileWarning(Event):
 
 @dataclass(frozen=True, slots=True)
 class FileFinished(Event):
-    """``status``: done, failed or interrupted. ``earlier``: known from an earlier run (failed)."""
+    """``status``: done, failed or interrupted.
+
+    ``earlier``: it failed in an earlier run and was not tried; ``held`` says why not, and until
+    when. ``quarantined``: not before something changes. ``length_verified``: the file says how long
+    its sound is, and that was compared (None: no stage looked). ``lost_seconds`` of it are missing
+    in a file that is done nevertheless, or else 0; ``missing`` says when, as start and end in the
+    time that a player shows.
+    """
 
     path: str
     status: str
@@ -125,6 +132,16 @@ class FileFinished(Event):
     warnings: tuple[StageWarning, ...] = ()
     error: ErrorInfo | None = None
     earlier: bool = False
+    held: str = ""
+    quarantined: bool = False
+    length_verified: bool | None = None
+    lost_seconds: float = 0.0
+    missing: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def partial(self) -> bool:
+        """Whether it is done, and a part of its sound was not there to be worked on."""
+        return self.status == "done" and self.lost_seconds > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +176,11 @@ class Draining(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunFinished(Event):
+    """``not_begun``: so many files were still in the queue."""
+
     exit_code: int
     error: ErrorInfo | None = None
+    not_begun: int = 0
 
 
 class Observer(Protocol):

@@ -10,15 +10,15 @@ from batch.options import Options
 from batch.status import read_status
 from batch.view.safe_text import safe_text
 from batch.view.words import count, duration, relative_to
-from orchestrator.contract.locks import LockHeld, ProcessLock
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.settings import work_folder
+from orchestrator.turns import batch_is_running
 
 
 def about_all(status: Mapping[str, Any], root: str) -> Iterator[str]:
     """Lines for people: what holds the run, what runs, and why the rest waits."""
     if status["holding"]:
-        yield f"Nothing new starts: {status['holding']}"
+        yield safe_text(f"Nothing new starts: {status['holding']}")
     for file in status["files"]:
         yield _line(file, root)
     rest = status["queued"] - sum(file["state"] == "queued" for file in status["files"])
@@ -37,22 +37,26 @@ def about_file(status: Mapping[str, Any], path: str, root: str) -> str | None:
 
 
 def _line(file: Mapping[str, Any], root: str) -> str:
-    name = safe_text(relative_to(root, file["file"]))
+    """What is said of one file may name others, such as the one that has the GPU."""
+    return safe_text(f"{relative_to(root, file['file'])}: {_state(file)}")
+
+
+def _state(file: Mapping[str, Any]) -> str:
     stage = file.get("stage", "")
     match file["state"]:
         case "running":
             where = file["worker"] or "a process of its own"
             threads = count(file["threads"], "thread")
             seconds = duration(file["seconds"])
-            return f"{name}: {stage} runs on {file['device']} ({where}, {threads}) for {seconds}"
+            return f"{stage} runs on {file['device']} ({where}, {threads}) for {seconds}"
         case "waiting":
             code = f" ({file['code']})" if file["code"] else ""
-            return f"{name}: {file['words']}{code}, for {duration(file['seconds'])}"
+            return f"{file['words']}{code}, for {duration(file['seconds'])}"
         case "prepared":
-            return f"{name}: its job is being prepared, or is ending"
+            return "its job is being prepared, or is ending"
         case _:
             code = f" ({file['code']})" if file["code"] else ""
-            return f"{name}: {file['words']}{code}"
+            return f"{file['words']}{code}"
 
 
 def _worker(worker: Mapping[str, Any]) -> str:
@@ -71,20 +75,10 @@ def from_running_batch(options: Options, file: str) -> list[str] | None:
     """
     work = WorkFolder(work_folder(options.loaded.settings).absolute())
     status = read_status(work.runs)
-    if status is None or not _is_running(work):
+    if status is None or not batch_is_running(work):
         return None
     root = str(options.loaded.settings.input_dir or "")
     if not file:
         return list(about_all(status, root))
     line = about_file(status, os.path.abspath(file), root)
     return None if line is None else [line]
-
-
-def _is_running(work: WorkFolder) -> bool:
-    try:
-        with ProcessLock(work.lock):
-            return False
-    except LockHeld:
-        return True
-    except OSError:
-        return False

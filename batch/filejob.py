@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,14 @@ from typing import Protocol
 
 import trio
 
-from batch.decide import Work
+from batch.decide import Reason, Work
 from batch.events import FileFinished
+from batch.file_record import DONE, FAILED, INTERRUPTED, STARTED, Content, FileRecord
 from batch.listing import MediaFile
-from batch.state import FAILED, INTERRUPTED, STARTED, Content, FileRecord, State
+from batch.recovery import clear_up
+from batch.retry import Count, after_failure
+from batch.state import State
+from batch.storage import Storage
 from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
 from orchestrator.contract.job import (
     Job,
@@ -32,6 +37,8 @@ from orchestrator.contract.paths import JobFolder
 from orchestrator.contract.records import to_json
 from orchestrator.launcher import JobCommand, Orders, job_argv, run_job_process
 from orchestrator.prepare import JobMaker, Recipe
+
+_DIED = "job_died"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,19 @@ class Begun:
     job: Job
 
 
+@dataclass(slots=True)
+class _Outcome:
+    """How a job ended: what it left, and the error it ended with (neither: it was stopped).
+
+    ``lost`` is the storage that was gone then. The file is to be done again, whatever the error
+    looks like.
+    """
+
+    result: JobResult | None = None
+    error: ErrorInfo | None = None
+    lost: ErrorInfo | None = None
+
+
 class Line(Protocol):
     """Whoever talks with the job. ``error`` is what it said was wrong with it as a whole."""
 
@@ -64,7 +84,10 @@ class Line(Protocol):
 
 
 class FileRunner:
-    """Makes and runs the jobs of tasks, and records what became of them."""
+    """Makes and runs the jobs of tasks, and records what became of them.
+
+    ``now`` tells seconds since the epoch, ``jitter`` gives a number from 0 up to 1.
+    """
 
     def __init__(
         self,
@@ -73,14 +96,21 @@ class FileRunner:
         state: State,
         orders: Orders,
         run_id: str,
+        storage: Storage,
         argv: Callable[[Path], list[str]] = job_argv,
+        now: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._recipe = recipe
         self._maker = maker
         self._state = state
         self._orders = orders
         self._run_id = run_id
+        self._storage = storage
         self._argv = argv
+        self._now = now
+        self._jitter = jitter
+        self._died: set[str] = set()
 
     def begin(self, task: Task) -> Begun | ErrorInfo:
         """Make the task's job, or take up its unfinished one, and record that it is begun.
@@ -106,19 +136,45 @@ class FileRunner:
             return FileFinished(path, "failed", error=begun)
         folder, job = begun.folder, begun.job
         command = JobCommand(self._argv(folder.root), job.id, self._run_id, folder.log)
-        started = time.monotonic()
+        started, began = time.monotonic(), trio.current_time()
         error = None
+        # A job takes the folder that it finds for the one to publish into.
+        lost = await self._storage.lost()
+        if lost is not None:
+            outcome = _Outcome(error=lost, lost=lost)
+            return await trio.to_thread.run_sync(self._end, task, folder, job, outcome, 0.0)
         try:
             status = await run_job_process(command, line.handle, self._orders, line.outbox)
         except OSError as os_error:
             status, error = 1, _work_folder_error(os_error)
         seconds = time.monotonic() - started
-        return await trio.to_thread.run_sync(
-            self._end, task, folder, job, status, error or line.error, seconds
+        outcome = await trio.to_thread.run_sync(
+            self._outcome, folder, job, status, error or line.error
         )
+        result = outcome.result
+        done = result is not None and result.status == "done"
+        if result is not None and done and not await self._storage.holds(result.published):
+            outcome.error = _published_elsewhere(path)
+        if outcome.error is not None:
+            outcome.lost = await self._storage.lost(outcome.error, began)
+        return await trio.to_thread.run_sync(self._end, task, folder, job, outcome, seconds)
 
     def _begin(self, task: Task) -> Begun:
-        folder, job = self._job_to_continue(task) or self._maker.make(
+        folder, job = self._job_to_continue(task) or self._new_job(task)
+        self._state.record_started(
+            task.item.path,
+            self._content(task),
+            self._recipe.settings_key,
+            str(folder.root),
+            self._now(),
+            task.record.outputs_json if task.record else None,
+        )
+        return Begun(folder, job)
+
+    def _new_job(self, task: Task) -> tuple[JobFolder, Job]:
+        if task.record is not None and task.record.status != DONE:
+            clear_up(JobFolder(Path(os.fsdecode(task.record.job_dir))))
+        return self._maker.make(
             self._recipe,
             Source(task.item.path, task.item.size, task.item.mtime_ns, task.fingerprint),
             Publication(
@@ -129,14 +185,6 @@ class FileRunner:
                 task.work.present,
             ),
         )
-        self._state.record_started(
-            task.item.path,
-            self._content(task),
-            self._recipe.settings_key,
-            str(folder.root),
-            time.time(),
-        )
-        return Begun(folder, job)
 
     def _job_to_continue(self, task: Task) -> tuple[JobFolder, Job] | None:
         """The unfinished job of an earlier run, where it would do exactly the same."""
@@ -160,33 +208,40 @@ class FileRunner:
         )
         return (folder, job) if same else None
 
-    def _end(
-        self,
-        task: Task,
-        folder: JobFolder,
-        job: Job,
-        status: int,
-        error: ErrorInfo | None,
-        seconds: float,
-    ) -> FileFinished:
+    def _outcome(
+        self, folder: JobFolder, job: Job, status: int, error: ErrorInfo | None
+    ) -> _Outcome:
+        """Read what the job left."""
         result = read_job_result(folder)
         if result is None or result.run_id != self._run_id:
             if error is None and self._orders.cancelling.is_set():
-                return self._stopped(task, folder, job, seconds)
-            return self._failed(task, folder, job, error or _job_died(job, folder, status), seconds)
-        if result.status == "interrupted":
-            return self._stopped(task, folder, job, seconds, result)
+                return _Outcome()
+            return _Outcome(error=error or _job_died(job, folder, status))
         if result.status == "failed":
             assert result.error is not None
-            info = ErrorInfo.from_json(result.error)
-            return self._failed(task, folder, job, info, seconds, result)
+            return _Outcome(result, ErrorInfo.from_json(result.error))
+        return _Outcome(result)
+
+    def _end(
+        self, task: Task, folder: JobFolder, job: Job, outcome: _Outcome, seconds: float
+    ) -> FileFinished:
+        result, error = outcome.result, outcome.error
+        if outcome.lost is not None:
+            return self._stopped(task, folder, job, seconds, result, outcome.lost)
+        if error is not None and error.code == _DIED and task.item.path not in self._died:
+            self._died.add(task.item.path)
+            return self._stopped(task, folder, job, seconds, result, error)
+        if error is not None:
+            return self._failed(task, folder, job, error, seconds, result)
+        if result is None or result.status == "interrupted":
+            return self._stopped(task, folder, job, seconds, result)
         audio_seconds = _number(result.facts.get("audio_seconds"))
         self._state.record_done(
             task.item.path,
             self._content(task),
             self._recipe.settings_key,
             result.published,
-            time.time(),
+            self._now(),
             audio_seconds=audio_seconds or 0.0,
             seconds=seconds,
         )
@@ -211,26 +266,38 @@ class FileRunner:
         job: Job,
         seconds: float,
         result: JobResult | None = None,
+        lost: ErrorInfo | None = None,
     ) -> FileFinished:
-        stopped = ErrorInfo(
+        stopped = lost or ErrorInfo(
             "interrupted", "stopped on request", "Run again to go on.", retryable=True
         )
         self._record_failed(task, stopped, INTERRUPTED)
-        return _finished(task, "interrupted", folder, job, seconds, result)
+        return _finished(task, "interrupted", folder, job, seconds, result, lost)
 
     def _record_failed(self, task: Task, error: ErrorInfo, status: str) -> None:
+        now = self._now()
+        count = _failures_before(task)
         self._state.record_failed(
             task.item.path,
             self._content(task),
             self._recipe.settings_key,
             error,
-            time.time(),
+            now,
             status=status,
+            count=after_failure(count, error, now, self._jitter) if status == FAILED else count,
+            version=self._recipe.versions.get("batch-subtitles", ""),
         )
 
     @staticmethod
     def _content(task: Task) -> Content:
         return Content(task.item.size, task.item.mtime_ns, task.fingerprint)
+
+
+def _failures_before(task: Task) -> Count:
+    """Failures with other content or settings say nothing about this one."""
+    if task.record is None or task.work.reason in (Reason.CHANGED, Reason.SETTINGS_CHANGED):
+        return Count()
+    return task.record.past
 
 
 def _finished(
@@ -243,7 +310,7 @@ def _finished(
     error: ErrorInfo | None = None,
 ) -> FileFinished:
     facts = result.facts if result else {}
-    language = facts.get("language")
+    language, verified = facts.get("language"), facts.get("length_verified")
     return FileFinished(
         path=task.item.path,
         status=status,
@@ -253,9 +320,12 @@ def _finished(
         audio_seconds=_number(facts.get("audio_seconds")),
         language=language if isinstance(language, str) else None,
         stages=result.stages if result else (),
-        published=result.published if result else (),
+        published=result.published if result and status == "done" else (),
         warnings=result.warnings if result else (),
         error=error,
+        length_verified=verified if isinstance(verified, bool) else None,
+        lost_seconds=_number(facts.get("lost_seconds")) or 0.0,
+        missing=_spans(facts.get("missing")),
     )
 
 
@@ -268,6 +338,13 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
+def _spans(value: object) -> tuple[tuple[float, float], ...]:
+    try:
+        return tuple((float(start), float(end)) for start, end in value)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        return ()
+
+
 def _work_folder_error(error: OSError) -> ErrorInfo:
     return ErrorInfo(
         "work_folder_error",
@@ -278,10 +355,20 @@ def _work_folder_error(error: OSError) -> ErrorInfo:
     )
 
 
+def _published_elsewhere(path: str) -> ErrorInfo:
+    return ErrorInfo(
+        "storage_error",
+        f"{path}: what was published of it is not there any more",
+        "Check the disk or the network share, then run again.",
+        ErrorClass.STORAGE,
+        retryable=True,
+    )
+
+
 def _job_died(job: Job, folder: JobFolder, status: int) -> ErrorInfo:
     how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
     return ErrorInfo(
-        "job_died",
+        _DIED,
         f"job {job.id} {how} and left no result",
         f"See {folder.log}; if memory ran out, use a smaller model or fewer workers. Run again.",
         ErrorClass.INTERNAL,

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from batch.coverage import index_sidecars
+from batch.file_record import FileRecord
 from batch.listing import DirectoryListing, MediaFile
 from batch.ownership import Library
-from batch.state import FileRecord
 from orchestrator.contract.job import Published
 from orchestrator.contract.naming import media_stem
 
@@ -89,3 +89,7 @@ class FolderView:
     def writable(self) -> bool:
         """Whether outputs can be put into the target folder."""
         return self.library.writable(self.target)
+
+    def look_again(self) -> None:
+        """Forget what the disk said of the target folder: it was away then."""
+        vars(self).pop("writable", None)

@@ -21,7 +21,10 @@ MEASURING = "the machine's load is being measured"
 
 
 class Gate:
-    """``watch`` samples the load and opens or closes; ``holding`` says how it stands."""
+    """``watch`` samples the load and opens or closes; ``holding`` says how it stands.
+
+    The first sample is taken after ``first_after`` seconds.
+    """
 
     def __init__(
         self,
@@ -31,6 +34,7 @@ class Gate:
         changed: Callable[[], None] = lambda: None,
         on_sample: Callable[[Load], None] = lambda load: None,
         clock: Callable[[], float] = trio.current_time,
+        first_after: float = FIRST_SAMPLE_SECONDS,
     ) -> None:
         self._limits = limits
         self._sample = sample
@@ -38,15 +42,18 @@ class Gate:
         self._changed = changed
         self._on_sample = on_sample
         self._clock = clock
+        self._first_after = first_after
         self._hold: Hold | None = None
         self._sampled = False
         self.measured: Measured | None = None
         """What was free at the last sample."""
         self._patient_until: float | None = None
+        self._shut = ""
+        self._shut_since = 0.0
 
     async def watch(self) -> None:
         """Sample for ever; run it in a nursery."""
-        await trio.sleep(FIRST_SAMPLE_SECONDS)
+        await trio.sleep(self._first_after)
         while True:
             # A probe of the machine may hang in a driver; then the last state stands.
             load = await trio.to_thread.run_sync(self._sample, abandon_on_cancel=True)
@@ -63,13 +70,30 @@ class Gate:
         if self._hold is None:
             self._patient_until = None
             if before is not None:
-                self._emit(ThrottleEnded(load.at - before.since))
+                self._say(ThrottleEnded(load.at - before.since))
         elif before is None or before.cause != self._hold.cause:
             patient = self._hold.cause == "cpu"
             self._patient_until = self._clock() + PATIENCE_SECONDS if patient else None
-            self._emit(Throttled(self._hold.reason))
+            self._say(Throttled(self._hold.reason))
         if was_open != (self._hold is None):
             self._changed()
+
+    def shut(self, reason: str) -> None:
+        """Let nothing through for this reason, whatever the load is, until ``reason`` is ""."""
+        if reason and not self._shut:
+            self._shut, self._shut_since = reason, self._clock()
+            self._emit(Throttled(reason))
+        elif self._shut and not reason:
+            self._shut = ""
+            self._emit(ThrottleEnded(self._clock() - self._shut_since))
+            if self._hold is not None:
+                self._emit(Throttled(self._hold.reason))
+        self._changed()
+
+    def _say(self, event: Event) -> None:
+        """The load is no news while the door is shut for another reason."""
+        if not self._shut:
+            self._emit(event)
 
     def holding(self, now: float) -> str:
         """Why nothing new may start at ``now``, in words; empty: it may.
@@ -78,6 +102,8 @@ class Gate:
         :data:`PATIENCE_SECONDS`: slow progress is worth more than a night without any. Full memory
         lets nothing through.
         """
+        if self._shut:
+            return self._shut
         if self._hold is None:
             return "" if self._sampled else MEASURING
         if self._patient_until is not None and now >= self._patient_until:
@@ -87,7 +113,7 @@ class Gate:
     @property
     def is_patient(self) -> bool:
         """Whether what :meth:`holding` lets through now is the one file of a busy while."""
-        return self._hold is not None
+        return self._hold is not None and not self._shut
 
     def passed(self, now: float) -> None:
         """The one file has been let through; the next one waits again."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -50,38 +51,57 @@ class Gpus:
         return readings
 
 
+class Counters(NamedTuple):
+    """CPU seconds at the moment ``at``: of this process and its children, and of all cores since
+    boot, in use and in all."""
+
+    at: float
+    own: float
+    busy: float
+    everything: float
+
+
+def counters() -> Counters:
+    """How they stand now."""
+    return Counters(time.monotonic(), _own()[0], *_machine_seconds())
+
+
 class LoadSampler:
     """Call it for a sample over the time since the last call. Costs about 1 ms; run in a thread.
 
-    ``gpus`` tells of the GPUs that may be used; ``disk`` is a folder on the disk to watch.
+    ``gpus`` tells of the GPUs that may be used; ``disk`` is a folder on the disk to watch; the
+    first sample is over the time since ``since``.
     """
 
     def __init__(
         self,
         gpus: Callable[[Collection[int]], Mapping[str, GpuReading]] = lambda ours: {},
         disk: Path | None = None,
+        since: Counters | None = None,
     ) -> None:
         self._gpus = gpus
         self._disk = disk
-        self._self = psutil.Process()
         self._cores = psutil.cpu_count() or 1
-        self._times = time.monotonic(), self._own()[0]
-        self._machine = _machine_seconds()
+        self._before = since or counters()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the last sample."""
+        return time.monotonic() - self._before.at
 
     def __call__(self) -> Load:
-        now, (own, own_bytes, pids) = time.monotonic(), self._own()
-        before, own_before = self._times
-        self._times = now, own
-        busy_before, all_before = self._machine
-        busy, everything = self._machine = _machine_seconds()
-        elapsed = max(now - before, 1e-6)
+        now, (own, own_bytes, pids) = time.monotonic(), _own()
+        before, self._before = self._before, Counters(now, own, *_machine_seconds())
+        busy = self._before.busy - before.busy
+        everything = self._before.everything - before.everything
+        elapsed = max(now - before.at, 1e-6)
         memory = psutil.virtual_memory()
         gpus = self._gpus(pids)
         roomiest = max(gpus.values(), key=lambda one: one.free + one.own, default=None)
         return Load(
             at=now,
-            cpu=_percent(busy - busy_before, everything - all_before),
-            own_cpu=_percent(own - own_before, elapsed * self._cores),
+            cpu=_percent(busy, everything),
+            own_cpu=_percent(own - before.own, elapsed * self._cores),
             memory=memory.percent,
             gpu=max((one.utilisation for one in gpus.values()), default=None),
             vram=_percent(roomiest.total - roomiest.free, roomiest.total) if roomiest else None,
@@ -95,25 +115,6 @@ class LoadSampler:
             ),
         )
 
-    def _own(self) -> tuple[float, int, list[int]]:
-        """CPU seconds, resident bytes and ids of this process and its living descendants.
-
-        The seconds include those of children that ended: a descendant that ended between two
-        samples moves its time into its parent's ``children_*``, so nothing is lost but what an
-        orphan used. Pages that processes share count for each of them.
-        """
-        seconds, resident, pids = 0.0, 0, []
-        family = [self._self]
-        with contextlib.suppress(psutil.Error):
-            family += self._self.children(recursive=True)
-        for process in family:
-            with contextlib.suppress(psutil.Error):
-                times = process.cpu_times()
-                seconds += times.user + times.system + times.children_user + times.children_system
-                resident += process.memory_info().rss
-                pids.append(process.pid)
-        return float(seconds), resident, pids
-
     def _disk_free(self) -> int | None:
         if self._disk is None:
             return None
@@ -121,6 +122,27 @@ class LoadSampler:
             return shutil.disk_usage(self._disk).free
         except OSError:
             return None
+
+
+def _own() -> tuple[float, int, list[int]]:
+    """CPU seconds, resident bytes and ids of this process and its living descendants.
+
+    The seconds include those of children that ended: a descendant that ended between two samples
+    moves its time into its parent's ``children_*``, so nothing is lost but what an orphan used.
+    Pages that processes share count for each of them.
+    """
+    seconds, resident, pids = 0.0, 0, []
+    this = psutil.Process()
+    family = [this]
+    with contextlib.suppress(psutil.Error):
+        family += this.children(recursive=True)
+    for process in family:
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            seconds += times.user + times.system + times.children_user + times.children_system
+            resident += process.memory_info().rss
+            pids.append(process.pid)
+    return float(seconds), resident, pids
 
 
 def _machine_seconds() -> tuple[float, float]:

@@ -16,6 +16,7 @@ from batch import events
 from batch.view.safe_text import safe_text
 from batch.view.sentences import describe
 from batch.view.words import utc_stamp
+from orchestrator.contract.atomic import make_folder
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -42,7 +43,10 @@ class LogObserver:
         elif isinstance(event, events.FileFinished | events.RunFinished) and event.error:
             level = logging.ERROR
         if self._logger.isEnabledFor(level):
-            self._logger.log(level, "%s", describe(event))
+            # ``log`` would look for the line of code that called it: half the cost of an event.
+            words = (describe(event),)
+            record = self._logger.makeRecord(self._logger.name, level, "", 0, "%s", words, None)
+            self._logger.handle(record)
 
 
 @contextmanager
@@ -54,7 +58,7 @@ def log_to(path: Path, level: str) -> Iterator[None]:
     Raises:
         OSError: the file cannot be opened.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent, mode=0o700)
     handler = _QuietFileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(_SafeFormatter())
     root = logging.getLogger()

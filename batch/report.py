@@ -11,7 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from batch.summary.model import Cause, Example, Overview
+from batch.summary.model import Cause, Example, Overview, Totals
 from batch.view.safe_text import safe_text
 from batch.view.words import (
     Glyphs,
@@ -107,6 +107,12 @@ class _Report:
         run, totals = self._run, self._run.totals
         yield "Media files", Text(f"{totals.media:,}"), run.input_dir
         yield "Done", Text(f"{totals.done:,}", style="green" if totals.done else ""), ""
+        if totals.partial:
+            words = "sound is missing, and so are its subtitles; the warnings say when"
+            yield "  partial", Text(f"{totals.partial:,}", style="yellow"), words
+        if totals.length_unverifiable:
+            words = "length unverifiable: a cut-off end would not be noticed"
+            yield "  unverifiable", Text(f"{totals.length_unverifiable:,}"), words
         if totals.skipped:
             reasons = sorted(totals.skipped.items(), key=lambda item: -item[1])
             words = ", ".join(f"{number:,} {reason_words(code)}" for code, number in reasons)
@@ -114,11 +120,13 @@ class _Report:
         if totals.failed:
             yield "Failed", Text(f"{totals.failed:,}", style="bold red"), ""
         if totals.failed_earlier:
-            words = "in an earlier run; --retry-failed tries them again"
-            yield "Failed before", Text(f"{totals.failed_earlier:,}", style="red"), words
+            yield "Failed before", Text(f"{totals.failed_earlier:,}", style="red"), _held(totals)
         if totals.interrupted:
             words = "the next run goes on with them"
             yield "Interrupted", Text(f"{totals.interrupted:,}", style="yellow"), words
+        if totals.not_begun:
+            words = "for the reason above; the next run does them"
+            yield "Not begun", Text(f"{totals.not_begun:,}", style="yellow"), words
         if run.audio_seconds:
             pace = f"{times_real_time(run.speed)} real time"
             yield "Audio", Text(hours(run.audio_seconds)), pace
@@ -193,3 +201,14 @@ class _Report:
 
     def _safe(self, text: str) -> str:
         return safe_text(text, encoding=self._console.encoding)
+
+
+def _held(totals: Totals) -> str:
+    """Why files that failed before were not tried, and what can be done about it."""
+    later = totals.failed_earlier - totals.quarantined
+    parts = []
+    if totals.quarantined:
+        parts.append(f"{totals.quarantined:,} on the list that --quarantine shows")
+    if later:
+        parts.append(f"{later:,} will be tried later")
+    return f"{', '.join(parts)}; --retry-failed tries them again"

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 from batch.decide import Decision, Deferred, Failed, NeedsProbe, Policy, Reason, Skip, decide
 from batch.events import Discovered, Event, FileFinished, Skipped
+from batch.file_record import DONE, Content
 from batch.folder_view import FolderView, target_folder
 from batch.listing import DirectoryListing, MediaFile
 from batch.ownership import DiskLibrary
 from batch.recovery import with_published
-from batch.state import DONE, State
+from batch.retry import is_lasting
+from batch.state import State
+from orchestrator.contract.errors import ErrorInfo, Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +46,21 @@ class Scan:
         state: State,
         emit: Callable[[Event], None],
         now_ns: Callable[[], int] = time.time_ns,
+        comes_back: Callable[[ErrorInfo], bool] = lambda error: False,
     ) -> None:
+        """``comes_back`` waits for lost storage; False: nothing is lost (see ``Storage``)."""
         self._places = places
         self._policy = policy
         self._state = state
         self._emit = emit
+        self._comes_back = comes_back
         self._now_ns = now_ns
         self._library = DiskLibrary()
 
     def run(self, listings: Iterable[DirectoryListing]) -> Iterator[Candidate]:
         """Report what needs no work and yield the rest; ends with a ``Discovered`` event."""
         media = folders = size = 0
-        for listing in listings:
+        for listing in self._all(iter(listings)):
             folders += 1
             media += len(listing.media)
             for left in listing.left_out:
@@ -64,11 +70,29 @@ class Scan:
             view = self._view(listing)
             for item in listing.media:
                 size += item.size
-                decision = decide(item, view, self._policy, self._now_ns())
+                decision = self._decide(item, view)
                 candidate = self.settle(item, view, decision)
                 if candidate is not None:
                     yield candidate
         self._emit(Discovered(media, folders, size))
+
+    def _all(self, listings: Iterator[DirectoryListing]) -> Iterator[DirectoryListing]:
+        """All folders; a walk that lost its disk goes on where it was when the disk is back."""
+        while True:
+            try:
+                yield next(listings)
+            except StopIteration:
+                return
+            except Failure as failure:
+                if not self._comes_back(failure.info):
+                    raise
+
+    def _decide(self, item: MediaFile, view: FolderView) -> Decision:
+        while True:
+            decision = decide(item, view, self._policy, self._now_ns())
+            if not isinstance(decision, Failed) or not self._comes_back(decision.error):
+                return decision
+            view.look_again()
 
     def settle(self, item: MediaFile, view: FolderView, decision: Decision) -> Candidate | None:
         """Report a final decision; None then. Otherwise the candidate to go on with."""
@@ -76,12 +100,21 @@ class Scan:
             case Skip(reason, detail, restamp):
                 if restamp:
                     self._state.restamp(item.path, item.size, item.mtime_ns)
-                if reason is Reason.FAILED_BEFORE:
-                    self._emit(_failed_before(item, view))
+                if reason in (Reason.FAILED_BEFORE, Reason.RETRY_LATER):
+                    self._emit(_failed_before(item, view, reason, detail))
                     return None
                 self._emit(Skipped(item.path, reason.value, detail))
                 return None
             case Failed(error):
+                if is_lasting(error):
+                    self._state.record_failed(
+                        item.path,
+                        Content(item.size, item.mtime_ns),
+                        self._policy.settings_key,
+                        error,
+                        self._now_ns() / 1e9,
+                        version=self._policy.version,
+                    )
                 self._emit(FileFinished(item.path, "failed", error=error))
                 return None
             case NeedsProbe():
@@ -100,7 +133,7 @@ class Scan:
         return FolderView(listing, records, self._library, target)
 
 
-def _failed_before(item: MediaFile, view: FolderView) -> FileFinished:
+def _failed_before(item: MediaFile, view: FolderView, reason: Reason, why: str) -> FileFinished:
     """It still has no subtitles, so it counts among the failures of this run as well."""
     record = view.records[item.name]
     return FileFinished(
@@ -109,4 +142,6 @@ def _failed_before(item: MediaFile, view: FolderView) -> FileFinished:
         job_folder=os.fsdecode(record.job_dir),
         error=record.error,
         earlier=True,
+        held=why,
+        quarantined=reason is Reason.FAILED_BEFORE,
     )

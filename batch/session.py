@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-import sqlite3
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 
@@ -22,35 +24,37 @@ from batch.events import Observer, RunStarted
 from batch.history import History
 from batch.library import count_media, discovery_rules
 from batch.listing import DirectoryListing
+from batch.load import Counters
 from batch.logfile import LogObserver, log_to
 from batch.machine import gpus_of, machine_of, priority_of, workers_for
+from batch.open_state import open_state
 from batch.options import Options
-from batch.report import print_report
 from batch.scan import Places
 from batch.schedule.model import Limits
 from batch.state import State
-from batch.state_schema import open_database
 from batch.summary import SummaryBuilder
-from batch.timeline_page.make import page_at_end
+from batch.unmounted import library_went_away, outputs_went_away
 from batch.view.choose import choose_view, make_console
+from orchestrator.contract.atomic import fsync_folder, make_folder
 from orchestrator.contract.errors import ErrorClass, Failure, describe_os_error, fail
-from orchestrator.contract.locks import LockHeld, ProcessLock, describe_holder
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.guardian import guarded
 from orchestrator.hardware import Hardware, detect
 from orchestrator.preflight.gather import make_context, verified_key
-from orchestrator.preflight.run import checks
 from orchestrator.preflight.stamp import is_fresh, write_stamp
 from orchestrator.prepare import current_user
 from orchestrator.settings import Settings, resolved, work_folder
 from orchestrator.setup import Ready, make_ready, say
+from orchestrator.turns import BATCH, turn
 
 SUMMARY_NAME = "summary.json"
 LOG_NAME = "batch.log"
 
 
-def run_session(options: Options) -> int:
+def run_session(options: Options, load_since: Counters) -> int:
     """Run the batch as the command line asked; returns the exit code.
+
+    The machine's load is known since ``load_since``.
 
     Raises:
         Failure: it could not start (no input, pre-flight, another run is going on).
@@ -58,18 +62,21 @@ def run_session(options: Options) -> int:
     settings = options.loaded.settings
     work = WorkFolder(_made(work_folder(settings)))
     root = _input(settings)
-    listings = _with_media(discover(root, discovery_rules(settings, work)), root)
+    listings = _found(options, work, root)
     if not options.dry_run:
-        _check_target(settings, root)
+        _answer(partial(_check_target, settings, root))
     hardware = detect()
     values = resolved(settings, hardware, options.loaded.catalogue)
     with ExitStack() as stack:
         if not options.dry_run:
-            _lock(stack, work)
+            stack.enter_context(turn(work, BATCH, say))
+        if settings.output_dir is not None and options.resume:
+            output = str(settings.output_dir.absolute())
+            _raise(_answer(partial(_asked, work, outputs_went_away, root, output)))
         ready = make_ready(values, options.loaded.catalogue, hardware, work, options.stages)
         if not options.dry_run:
             _verify(options, ready, hardware, work)
-        return _run(options, ready, hardware, work, root, listings, stack)
+        return _run(options, ready, hardware, work, root, listings, stack, load_since)
 
 
 def _run(
@@ -80,15 +87,18 @@ def _run(
     root: str,
     listings: Iterable[DirectoryListing],
     stack: ExitStack,
+    load_since: Counters,
 ) -> int:
     settings = options.loaded.settings
     run_id = new_run_id()
     folder = work.runs / run_id
-    state = stack.enter_context(closing(_state(work, options)))
+    opened = stack.enter_context(open_state(work, dry_run=options.dry_run))
+    state = opened.state
     summary = SummaryBuilder()
     view = choose_view(sys.stdout, os.environ, json=options.json, dry_run=options.dry_run)
     observers: list[Observer] = [summary, view]
     if not options.dry_run:
+        _make_places(work)
         _log(stack, folder / LOG_NAME, settings.log_level)
         observers.append(LogObserver())
     bus = Bus(observers)
@@ -97,6 +107,7 @@ def _run(
         state.begin_run(run_id, time.time())
     if not options.dry_run:
         stack.enter_context(guarded(run_id))
+    plan = replace(plan, load_since=load_since)
     with view:
         bus.emit(
             RunStarted(
@@ -108,10 +119,12 @@ def _run(
                 (
                     *((one.key, str(one.value), one.reason) for one in ready.settings.choices),
                     *chosen,
+                    *opened.told,
                 ),
             )
         )
         code = trio.run(run_batch, plan, listings, state, bus)
+    opened.note(summary.overview().error)
     if options.dry_run:
         return code
     summary_path: Path | None = folder / SUMMARY_NAME
@@ -120,8 +133,12 @@ def _run(
     except OSError as error:
         summary_path = None
         print(describe_os_error(error, "the summary could not be written").message, file=sys.stderr)
+    from batch.timeline_page.make import page_at_end  # not needed before
+
     timeline = page_at_end(folder)
     if not options.json:
+        from batch.report import print_report
+
         print_report(
             make_console(sys.stdout, os.environ),
             summary.overview(),
@@ -166,6 +183,7 @@ def _plan(
             settle_seconds=settings.settle_seconds,
             resume=options.resume,
             retry_failed=options.retry_failed,
+            version=recipe.versions.get("batch-subtitles", ""),
         ),
         places=Places(input_root, output_root),
         work=work,
@@ -181,6 +199,7 @@ def _plan(
         machine=machine,
         max_workers=workers,
         drain_seconds=settings.drain_seconds,
+        storage_wait_seconds=settings.storage_wait_seconds,
         limit=options.limit,
         dry_run=options.dry_run,
         gpus=gpus,
@@ -200,6 +219,47 @@ def _input(settings: Settings) -> str:
             "Name one: batch-subtitles FOLDER, or input_dir in config.yaml.",
         )
     return str(settings.input_dir.absolute())
+
+
+T = TypeVar("T")
+
+
+def _answer(ask: Callable[[], T]) -> T:
+    """Ask a disk in a thread, so that Ctrl-C is heard while it hangs."""
+    return trio.run(partial(trio.to_thread.run_sync, ask, abandon_on_cancel=True))
+
+
+def _found(options: Options, work: WorkFolder, root: str) -> Iterator[DirectoryListing]:
+    """The library's folders, once it is certain that there is media in any of them.
+
+    Raises:
+        Failure: ``no_media``, ``input_not_found``, or that the library is lost.
+    """
+    walk = partial(discover, root, discovery_rules(options.loaded.settings, work))
+    try:
+        return _answer(lambda: _with_media(walk(), root))
+    except Failure as failure:
+        if failure.info.code in ("no_media", "input_not_found"):
+            _raise(_answer(partial(_asked, work, library_went_away, root)))
+        raise
+
+
+def _asked(work: WorkFolder, ask: Callable[..., Failure | None], *about: str) -> Failure | None:
+    """What the state knows, where there is one."""
+    if not work.database.exists():
+        return None
+    try:
+        with closing(State.open(work.database)) as state:
+            return ask(state, *about)
+    except Failure as failure:
+        if failure.info.code != "state_damaged":  # it is mended when the run begins
+            raise
+        return None
+
+
+def _raise(failure: Failure | None) -> None:
+    if failure is not None:
+        raise failure
 
 
 def _with_media(listings: Iterator[DirectoryListing], root: str) -> Iterator[DirectoryListing]:
@@ -250,13 +310,15 @@ def _verify(options: Options, ready: Ready, hardware: Hardware, work: WorkFolder
         ready.settings,
         hardware,
         work,
-        count_media=lambda folder: count_media(folder, settings, work),
+        count_media=lambda folder: _answer(partial(count_media, folder, settings, work)),
         report=say,
     )
     key = verified_key(context, ready.settings)
     if key is not None and is_fresh(work.root, key):
         return
     say("checking the installation; this is done once, and again when something has changed")
+    from orchestrator.preflight.run import checks  # 40 ms that most runs do not need
+
     blocking = [check for check in checks(context) if check.blocks]
     if blocking:
         raise fail(
@@ -271,36 +333,22 @@ def _verify(options: Options, ready: Ready, hardware: Hardware, work: WorkFolder
 
 def _made(folder: Path) -> Path:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder.absolute(), mode=0o700)
     except OSError as error:
         raise Failure(describe_os_error(error, f"{folder} could not be made")) from error
     return folder.absolute()
 
 
-def _lock(stack: ExitStack, work: WorkFolder) -> None:
+def _make_places(work: WorkFolder) -> None:
+    """Make the folders that everything of a run goes into, durably."""
     try:
-        stack.enter_context(ProcessLock(work.lock))
-    except LockHeld as held:
-        raise fail(
-            "already_running",
-            f"another run uses the work folder {work.root}: {describe_holder(held.holder)}",
-            "Wait for it, or name another folder with --work-dir.",
-            error_class=ErrorClass.RESOURCE,
-            retryable=True,
-        ) from held
+        missing = [one for one in (work.runs, work.jobs, work.artefacts) if not one.exists()]
+        for place in missing:
+            place.mkdir(mode=0o700, exist_ok=True)
+        if missing:
+            fsync_folder(work.root)
     except OSError as error:
-        raise Failure(describe_os_error(error, f"{work.lock} could not be made")) from error
-
-
-def _state(work: WorkFolder, options: Options) -> State:
-    """What is known of the files; in a dry run a copy in memory, so that nothing is written."""
-    if not options.dry_run:
-        return State.open(work.database)
-    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    source = Path(":memory:") if not work.database.exists() else work.database
-    with closing(open_database(source)) as known:
-        known.backup(memory)
-    return State(work.database, memory)
+        raise Failure(describe_os_error(error, f"{work.root} could not be written")) from error
 
 
 def _log(stack: ExitStack, path: Path, level: str) -> None:
@@ -311,5 +359,5 @@ def _log(stack: ExitStack, path: Path, level: str) -> None:
 
 
 def new_run_id() -> str:
-    """Sortable by time, unique: ``20260131T220000Z-1a2b3c``."""
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}"
+    """Sortable by time, unique: ``20260131T220000Z-1a2b3c4d5e6f``."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(6)}"

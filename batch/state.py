@@ -1,7 +1,8 @@
 """What earlier runs made of each file: the batch's memory, in one SQLite file on a local disk.
 
-Every method is synchronous and commits before it returns (WAL, ``synchronous=FULL``: about 0.15 ms
-each on a local disk). One connection, usable from any thread, one call at a time. Paths are stored
+Every method is synchronous and commits before it returns. What became of a file is on the disk by
+then (WAL, ``synchronous=FULL``: about 0.15 ms); what costs little to find out again is there with
+the next such commit. One connection, usable from any thread, one call at a time. Paths are stored
 as bytes, so that names which are not UTF-8 survive.
 """
 
@@ -16,69 +17,40 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from batch.file_record import (
+    DONE,
+    FAILED,
+    STARTED,
+    Content,
+    Failing,
+    FileRecord,
+    Restored,
+    error_from,
+    outputs_json,
+    still_ours,
+)
 from batch.history import Record, Subject
-from batch.state_schema import open_database, translate_error
-from orchestrator.contract.errors import ErrorInfo
+from batch.retry import Count
+from batch.state_schema import damaged, open_database, translate_error
+from orchestrator.contract.errors import ErrorClass, ErrorInfo
 from orchestrator.contract.job import Published
 from orchestrator.contract.media import PROBE_VERSION, ProbeResult
 
-DONE = "done"
-FAILED = "failed"
-STARTED = "started"
-INTERRUPTED = "interrupted"
-
-
-class Content(NamedTuple):
-    """Which content a file had: size in bytes, mtime in ns, fingerprint ("" if never taken)."""
-
-    size: int
-    mtime_ns: int
-    fingerprint: str = ""
-
-
-class FileRecord(NamedTuple):
-    """What is remembered of one file. JSON columns stay text until somebody asks."""
-
-    size: int
-    mtime_ns: int
-    fingerprint: str
-    status: str
-    settings_key: str
-    job_dir: bytes
-    outputs_json: str
-    former_json: str
-    error_json: str | None
-
-    @property
-    def output_paths(self) -> list[str]:
-        """Outputs of the last success: a bare name is beside the media, else an absolute path."""
-        rows, _ = _read_json(self.outputs_json)
-        return [row[0] for row in rows]
-
-    def published(self, folder: str) -> list[Published]:
-        """Every file we made for the media in ``folder``, also under earlier settings."""
-        rows = json.loads(self.outputs_json) + json.loads(self.former_json)
-        return [
-            Published(os.path.join(folder, path), size, mtime_ns, sha256)
-            for path, size, mtime_ns, sha256 in rows
-        ]
-
-    @property
-    def error(self) -> ErrorInfo | None:
-        return None if self.error_json is None else ErrorInfo.from_json(json.loads(self.error_json))
-
-
-# Run for every finished file of every run, hence below the usual layers: fsdecode, json.loads and
-# a NamedTuple's constructor are Python functions.
+# Run for every finished file of every run, hence below the usual layers: fsdecode and the
+# constructor of a NamedTuple are Python functions.
 _NAMES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
-_read_json = json.JSONDecoder().raw_decode
 _new_tuple = tuple.__new__
 
 _COLUMNS = (
-    "name, size, mtime_ns, fingerprint, status, settings_key, job_dir, outputs, former, error"
+    "name, size, mtime_ns, fingerprint, status, settings_key, job_dir, outputs, former, error,"
+    " failures, retry_after, version"
 )
+_CONTENT = (int, int, str, str, str, bytes, str, str)
+_PAST = (int, float, str)
+_TYPES = ((*_CONTENT, str, *_PAST), (*_CONTENT, type(None), *_PAST))
+_NO_FAILURES = Count()._asdict()
 _HISTORY_COLUMNS = ", ".join((*Subject._fields, *(field.name for field in fields(Record))))
 
 
@@ -103,16 +75,40 @@ class State:
         """
         return cls(path, open_database(path))
 
+    def check(self) -> None:
+        """Read all that is known of files. It takes about a second for 100,000 of them.
+
+        SQLite sees a page that is gone or torn. Text that was written over is not its business.
+
+        Raises:
+            Failure: ``state_damaged``.
+        """
+        with self._use() as connection:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise damaged(f"{self._path} is damaged: {found}")
+            for _, *columns in connection.execute(f"SELECT {_COLUMNS} FROM files"):
+                if tuple(map(type, columns)) not in _TYPES:
+                    raise damaged(f"{self._path} is damaged: a record has other columns")
+                record = FileRecord._make(columns)
+                record.published("")
+                _ = record.error
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()
 
     @contextmanager
-    def _use(self) -> Iterator[sqlite3.Connection]:
+    def _use(self, *, lasting: bool = False) -> Iterator[sqlite3.Connection]:
+        """The connection; with ``lasting`` a commit is on the disk when it returns."""
         with self._lock:
             try:
+                if lasting:
+                    self._connection.execute("PRAGMA synchronous = FULL")
                 yield self._connection
-            except sqlite3.Error as error:
+                if lasting:
+                    self._connection.execute("PRAGMA synchronous = NORMAL")
+            except (sqlite3.Error, UnicodeDecodeError) as error:
                 raise translate_error(self._path, error) from error
 
     def records_in(self, folder: str) -> dict[str, FileRecord]:
@@ -123,6 +119,20 @@ class State:
             ).fetchall()
         return {row[0].decode(*_NAMES): _new_tuple(FileRecord, row[1:]) for row in rows}
 
+    def known_below(self, folder: str, limit: int) -> list[tuple[str, FileRecord]]:
+        """Some of the files in a folder and in the folders below it, with their records."""
+        itself = os.fsencode(folder)
+        inside = os.path.join(itself, b"")
+        with self._use() as connection:
+            rows = connection.execute(
+                f"SELECT folder, {_COLUMNS} FROM files"
+                " WHERE folder = ? OR (folder > ? AND folder < ?) LIMIT ?",
+                (itself, inside, inside[:-1] + bytes([inside[-1] + 1]), limit),
+            ).fetchall()
+        return [
+            (os.fsdecode(os.path.join(row[0], row[1])), FileRecord._make(row[2:])) for row in rows
+        ]
+
     def record(self, path: str) -> FileRecord | None:
         """The record of one file."""
         with self._use() as connection:
@@ -132,9 +142,19 @@ class State:
         return None if row is None else FileRecord._make(row[1:])
 
     def record_started(
-        self, path: str, content: Content, settings_key: str, job_dir: str, when: float
+        self,
+        path: str,
+        content: Content,
+        settings_key: str,
+        job_dir: str,
+        when: float,
+        outputs_json: str | None = None,
     ) -> None:
-        """A job for the file begins at ``when`` (seconds since the epoch)."""
+        """A job for the file begins at ``when`` (seconds since the epoch).
+
+        ``outputs_json`` is what of ours is there already, where that is more than the record says:
+        the folder of the job before, which told it, is forgotten now.
+        """
         self._upsert(
             path,
             {
@@ -144,6 +164,7 @@ class State:
                 "job_dir": os.fsencode(job_dir),
                 "error": None,
                 "updated": when,
+                **({} if outputs_json is None else {"outputs": outputs_json}),
             },
             also="attempts = attempts + 1",
         )
@@ -162,24 +183,20 @@ class State:
         """The file is finished; what we published for it before stays known as ours."""
         folder = os.path.dirname(path)
         earlier = self.record(path)
-        current = {output.path for output in outputs}
-        former = [
-            output
-            for output in (earlier.published(folder) if earlier else [])
-            if output.path not in current
-        ]
+        former = still_ours(earlier.published(folder) if earlier else (), outputs)
         self._upsert(
             path,
             {
                 **content._asdict(),
                 "status": DONE,
                 "settings_key": settings_key,
-                "outputs": _outputs_json(outputs, folder),
-                "former": _outputs_json(former, folder),
+                "outputs": outputs_json(outputs, folder),
+                "former": outputs_json(former, folder),
                 "error": None,
                 "audio_seconds": audio_seconds,
                 "seconds": seconds,
                 "updated": when,
+                **_NO_FAILURES,
             },
         )
 
@@ -192,6 +209,8 @@ class State:
         when: float,
         *,
         status: str = FAILED,
+        count: Count = Count(),
+        version: str = "",
     ) -> None:
         """The file failed, or with ``status=INTERRUPTED`` its job was stopped."""
         self._upsert(
@@ -202,8 +221,39 @@ class State:
                 "settings_key": settings_key,
                 "error": json.dumps(error.to_json()),
                 "updated": when,
+                **count._asdict(),
+                "version": version,
             },
         )
+
+    def failing(self) -> list[Failing]:
+        """Every file that failed the last time, the ones that failed last first."""
+        with self._use() as connection:
+            rows = connection.execute(
+                "SELECT folder, name, error, failures, retry_after, updated FROM files"
+                " WHERE status = ? ORDER BY updated DESC, folder, name",
+                (FAILED,),
+            ).fetchall()
+        return [
+            Failing(
+                os.fsdecode(os.path.join(folder, name)),
+                error_from(error),
+                Count(failures, retry_after),
+                updated,
+            )
+            for folder, name, error, failures, retry_after, updated in rows
+        ]
+
+    def release(self, path: str) -> bool:
+        """Forget how the file failed, so that the next run tries it; False: it had not failed."""
+        with self._use(lasting=True) as connection:
+            found = connection.execute(
+                "UPDATE files SET error = NULL, failures = 0, retry_after = 0"
+                " WHERE folder = ? AND name = ? AND status = ?",
+                (*_key(path), FAILED),
+            ).rowcount
+            connection.execute("DELETE FROM probes WHERE folder = ? AND name = ?", _key(path))
+        return found > 0
 
     def restamp(self, path: str, size: int, mtime_ns: int) -> None:
         """The same content has a new time stamp."""
@@ -231,12 +281,12 @@ class State:
     def record_probes(self, probes: Iterable[tuple[str, int, int, ProbeResult]]) -> None:
         """Cache probes given as (path, size, mtime_ns, result), all in one commit.
 
-        Errors that another attempt may cure are not kept.
+        Only what is wrong with the file itself is kept: another attempt may find no other error.
         """
         rows = [
             (*_key(path), size, mtime_ns, PROBE_VERSION, json.dumps(result.to_json()))
             for path, size, mtime_ns, result in probes
-            if result.error is None or not result.error.retryable
+            if result.error is None or _is_the_files(result.error)
         ]
         self._in_one_commit(
             lambda connection: connection.executemany(
@@ -261,6 +311,44 @@ class State:
             )
         )
 
+    def restore(self, files: Iterable[Restored], runs: Iterable[tuple[str, float]]) -> None:
+        """Replace the records of these files, and know of these runs (id, start), in one commit."""
+        rows = [
+            (
+                *_key(one.path),
+                *one.content,
+                one.status,
+                one.settings_key,
+                os.fsencode(one.job_dir),
+                outputs_json(one.outputs, os.path.dirname(one.path)),
+                outputs_json(one.former, os.path.dirname(one.path)),
+                None if one.error is None else json.dumps(one.error.to_json()),
+                one.failures,
+                one.version,
+                one.updated,
+            )
+            for one in files
+        ]
+        known = list(runs)
+
+        def put(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "INSERT OR REPLACE INTO files (folder, name, size, mtime_ns, fingerprint, status,"
+                " settings_key, job_dir, outputs, former, error, failures, version, updated)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO runs (run_id, started) VALUES (?, ?)", known
+            )
+
+        self._in_one_commit(put, lasting=True)
+
+    def runs(self) -> set[str]:
+        """The ids of all runs that are remembered."""
+        with self._use() as connection:
+            return {run_id for (run_id,) in connection.execute("SELECT run_id FROM runs")}
+
     def begin_run(self, run_id: str, started: float) -> None:
         """Remember that a run of the batch began (seconds since the epoch)."""
         with self._use() as connection:
@@ -276,8 +364,10 @@ class State:
                 (finished, exit_code, run_id),
             )
 
-    def _in_one_commit(self, work: Callable[[sqlite3.Connection], object]) -> None:
-        with self._use() as connection:
+    def _in_one_commit(
+        self, work: Callable[[sqlite3.Connection], object], *, lasting: bool = False
+    ) -> None:
+        with self._use(lasting=lasting) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 work(connection)
@@ -291,7 +381,7 @@ class State:
         columns = ", ".join(values)
         marks = ", ".join("?" * len(values))
         changes = ", ".join(f"{column} = excluded.{column}" for column in values)
-        with self._use() as connection:
+        with self._use(lasting=True) as connection:
             connection.execute(
                 f"INSERT INTO files (folder, name, {columns}) VALUES (?, ?, {marks})"
                 f" ON CONFLICT (folder, name) DO UPDATE SET {changes}{', ' + also if also else ''}",
@@ -304,11 +394,5 @@ def _key(path: str) -> tuple[bytes, bytes]:
     return os.fsencode(folder), os.fsencode(name)
 
 
-def _outputs_json(outputs: Iterable[Published], folder: str) -> str:
-    """Compact, because it is read for every finished file of every run."""
-    rows = []
-    for output in outputs:
-        parent, name = os.path.split(output.path)
-        where = name if parent == folder else output.path
-        rows.append([where, output.size, output.mtime_ns, output.sha256])
-    return json.dumps(rows, separators=(",", ":"))
+def _is_the_files(error: ErrorInfo) -> bool:
+    return error.error_class is ErrorClass.INPUT and not error.retryable

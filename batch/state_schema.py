@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from pathlib import Path
 
 from orchestrator.contract.errors import ErrorClass, Failure, fail
-from orchestrator.contract.files import free_bytes
+from orchestrator.contract.files import free_bytes, has_free_files
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _BUSY_SECONDS = 5.0
+
+_DAMAGE = frozenset(
+    {
+        0,  # text that cannot be decoded: an error of Python's module, without a number
+        sqlite3.SQLITE_ERROR,  # no such table
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_FORMAT,
+        sqlite3.SQLITE_MISMATCH,
+    }
+)
+_NO_ROOM_PERHAPS = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 _PAGE_BYTES = 64 << 10
 
 _SCHEMA = """
@@ -69,25 +82,37 @@ CREATE TABLE history (
 ) WITHOUT ROWID;
 """
 
-_MIGRATIONS = (_SCHEMA, _HISTORY)
+_RETRIES = """
+ALTER TABLE files ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE files ADD COLUMN retry_after REAL NOT NULL DEFAULT 0;
+ALTER TABLE files ADD COLUMN version TEXT NOT NULL DEFAULT '';
+"""
+
+_MIGRATIONS = (_SCHEMA, _HISTORY, _RETRIES)
 """What makes each version from the one before it; the first is made from nothing."""
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """Open ``path`` for durable single statements, making the tables in a new file.
+    """Open ``path`` for single statements, making the tables in a new file.
+
+    A new file, and so its journals, can be read by this user alone. A power cut never damages it,
+    but may take the last commits that were not made with ``synchronous = FULL``.
 
     Raises:
         Failure: ``state_too_new``, ``state_damaged``, ``state_busy``, ``storage_error``.
     """
     connection = None
+    with contextlib.suppress(OSError):  # it is there; or SQLite will say what is wrong
+        if path.name != ":memory:":
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = NORMAL")
         _prepare(path, connection)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if connection is not None:
             connection.close()
         raise translate_error(path, error) from error
@@ -116,14 +141,17 @@ def _prepare(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def _is_full(path: Path) -> bool:
-    """Whether no page more fits on the disk: SQLite calls that an I/O error for its shared file."""
+    """Whether no page more fits on the disk, or no file.
+
+    SQLite calls that an I/O error for its shared file, and a new file it just cannot open.
+    """
     with contextlib.suppress(OSError):
-        return free_bytes(path.parent) < _PAGE_BYTES
+        return free_bytes(path.parent) < _PAGE_BYTES or not has_free_files(path.parent)
     return False
 
 
-def translate_error(path: Path, error: sqlite3.Error) -> Failure:
-    """Say what a database error means to the user."""
+def translate_error(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> Failure:
+    """Say what a database error means to the user. Text that cannot be decoded is damage, too."""
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return fail(
@@ -133,7 +161,7 @@ def translate_error(path: Path, error: sqlite3.Error) -> Failure:
             error_class=ErrorClass.STORAGE,
             retryable=True,
         )
-    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _is_full(path)):
+    if primary == sqlite3.SQLITE_FULL or (primary in _NO_ROOM_PERHAPS and _is_full(path)):
         return fail(
             "disk_full",
             f"{path} cannot be written: the disk is full",
@@ -141,7 +169,7 @@ def translate_error(path: Path, error: sqlite3.Error) -> Failure:
             error_class=ErrorClass.STORAGE,
             retryable=True,
         )
-    if primary in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR):
+    if primary not in _DAMAGE:
         return fail(
             "storage_error",
             f"{path} cannot be opened or written: {error}",
@@ -149,10 +177,16 @@ def translate_error(path: Path, error: sqlite3.Error) -> Failure:
             error_class=ErrorClass.STORAGE,
             retryable=True,
         )
+    return damaged(f"{path} is damaged or not a database of this program: {error}")
+
+
+def damaged(what: str) -> Failure:
+    """The failure for a database that cannot be read."""
     return fail(
         "state_damaged",
-        f"{path} is damaged or not a database of this program: {error}",
-        f"Move {path.name}, {path.name}-wal and {path.name}-shm out of {path.parent} and run again:"
-        " files that have their subtitles are recognised by them, and finished stages are reused.",
+        what,
+        "Run the same command again: it puts batch.db aside, and knows from the folders of the"
+        " jobs what is done.",
         error_class=ErrorClass.STORAGE,
+        retryable=True,
     )

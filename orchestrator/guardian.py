@@ -42,10 +42,16 @@ def guarded(run_id: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(BrokenPipeError):
+        # What cannot be told ends with the pipe as well, and finds nothing left of the run.
+        with contextlib.suppress(OSError):
             guardian.stdin.write(_ALL_IS_WELL)
+        with contextlib.suppress(OSError):
             guardian.stdin.close()
-        guardian.wait(_EXIT_SECONDS)
+        try:
+            guardian.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:  # it was stopped
+            guardian.kill()
+            guardian.wait()
 
 
 def guard(run_id: str) -> None:

@@ -11,6 +11,10 @@ from orchestrator.contract.errors import fail
 from orchestrator.contract.paths import JobFolder, WorkFolder
 
 LATEST = "latest"
+
+BY_HAND_RUN = "by-hand-"
+"""How the ids of runs begin that ``run-pipeline`` made."""
+
 _ID = re.compile(r"(\d{4})(\d{2})(\d{2})-\d{6}")
 
 

@@ -36,9 +36,10 @@ from orchestrator.contract.processes import (
     JOB_VARIABLE,
     RUN_VARIABLE,
     Strays,
+    adopted,
     become_subreaper,
-    children,
 )
+from orchestrator.contract.secrets import without_secrets
 
 # After the job closed its pipe it has nothing left to do but exit.
 EXIT_SECONDS = 10.0
@@ -61,6 +62,9 @@ class JobCommand:
     environ: Mapping[str, str] | None = None
     folder: Path | None = None
 
+
+_KILLED = -9
+"""The exit status of a process that was killed and is not gone yet."""
 
 _strays = Strays()
 
@@ -91,7 +95,9 @@ def job_argv(folder: Path, selection: str | None = None) -> list[str]:
 
 
 def job_environment(base: Mapping[str, str], command: JobCommand) -> dict[str, str]:
-    environment = {name: value for name, value in base.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    """The variables of the job's processes: a job needs no secret, so it gets none."""
+    environment = without_secrets(base)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment[RUN_VARIABLE] = command.run_id
     environment[JOB_VARIABLE] = command.job_id
     return environment
@@ -155,11 +161,9 @@ async def _converse(
             with trio.CancelScope(shield=True):
                 await _kill_tree(process, command)
         for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            with trio.CancelScope(shield=True), contextlib.suppress(trio.BrokenResourceError):
-                await trio.aclose_forcefully(pipe)
-    assert process.returncode is not None
-    return process.returncode
+            # As trio.aclose_forcefully does it on all systems, without a checkpoint.
+            pipe.close()  # type: ignore[union-attr]
+    return _KILLED if process.returncode is None else process.returncode
 
 
 @cache
@@ -234,14 +238,18 @@ async def _pass_on(speak: _Speaker, orders: Orders, patience: trio.CancelScope) 
 
 
 async def _kill_tree(process: trio.Process, command: JobCommand) -> None:
-    """Kill the job, its session, and whatever carries its mark; returns when they are dead."""
+    """Kill the job, its session, and whatever carries its mark; returns when they are dead.
+
+    Or nearly so: one that waits for a dead disk dies when that answers, and is not waited for.
+    """
     if process.returncode is None:
         if sys.platform != "win32":
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        with trio.move_on_after(_SWEEP_SECONDS):
+            await process.wait()
     await trio.to_thread.run_sync(kill_marked, command.job_id, command.run_id)
     _strays.bury()
 
@@ -259,7 +267,7 @@ def _left_something(pid: int, command: JobCommand) -> bool:
 
 def _adopted() -> list[psutil.Process]:
     found = []
-    for pid in children():
+    for pid in adopted():
         with contextlib.suppress(psutil.Error):
             found.append(psutil.Process(pid))
     return found

@@ -29,7 +29,7 @@ from orchestrator.contract.job import (
 )
 from orchestrator.contract.keys import digest
 from orchestrator.contract.paths import JobFolder, WorkFolder
-from orchestrator.contract.records import to_json
+from orchestrator.contract.records import changed, to_json
 from orchestrator.hardware import Hardware
 from orchestrator.job.plan import requested_settings
 from orchestrator.settings import TARGETS, ResolvedSettings, stage_settings
@@ -226,6 +226,8 @@ class JobMaker:
         self._user = re.sub(r"[^A-Za-z0-9._-]", "_", user) or "user"
         self._now = now
         self._last: dict[Path, int] = {}
+        self._stages: tuple[JobStage, ...] | None = None
+        self._stages_written: list[Any] = []
 
     def make(
         self,
@@ -268,13 +270,21 @@ class JobMaker:
             versions=recipe.versions,
             allow_cpu_fallback=recipe.allow_cpu_fallback,
         )
-        folder.spec.write_bytes(json.dumps(to_json(job)).encode("ascii"))
+        fields = {**to_json(changed(job, stages=())), "stages": self._written(recipe.stages)}
+        folder.spec.write_bytes(json.dumps(fields).encode("ascii"))
         return folder, job
+
+    def _written(self, stages: tuple[JobStage, ...]) -> list[Any]:
+        """As in ``job.json``; they are the same for all files of a run."""
+        if self._stages is not stages:
+            self._stages, self._stages_written = stages, [to_json(stage) for stage in stages]
+        return self._stages_written
 
     def _new_folder(self, date: str) -> tuple[JobFolder, str]:
         day = self._work.day(date, self._user)
         if day not in self._last:
             make_folder(day, mode=0o700)
+            make_folder(self._work.artefacts, mode=0o700)
             self._last[day] = last_number(day, date)
         number = self._last[day]
         while True:

@@ -23,6 +23,9 @@ from orchestrator.job.stageprocess import stage_argv, stage_environment
 PROBE_SECONDS = 30.0
 """No healthy file takes this long to open, not on a share that has to wake a disk either."""
 
+DYING_SECONDS = 2.0
+"""A killed child is gone in milliseconds."""
+
 
 class Prober:
     """Asks the child about one file at a time; a child that dies or hangs is replaced."""
@@ -43,22 +46,33 @@ class Prober:
 
     async def _probe(self, path: str) -> ProbeResult:
         with trio.move_on_after(PROBE_SECONDS):
-            try:
-                answer = await self._ask(path)
-            except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
-                answer = None  # it died, or its interpreter is gone
-            except BaseException:
-                # Its late answer must not be taken for the one to the next question.
-                await self.close()
-                raise
+            answer = await self._answer(path)
+            if answer is None:  # it may have been killed, or been dead before: not the file's fault
+                answer = await self._answer(path)
+            if answer is None and await self._answer(str(self._scratch)) is None:
+                return ProbeResult("", error=_broken())
             if answer is None:
-                await self.close()
                 return ProbeResult("", error=_crashed(path))
             if answer.ok:
                 return ProbeResult.from_json(answer.data["media"])
             assert answer.error is not None
             return ProbeResult("", error=ErrorInfo.from_json(answer.error))
         return ProbeResult("", error=_stalled(path))
+
+    async def _answer(self, path: str) -> Finished | None:
+        """None: the child died of the question, or cannot be started; the next gets a new one."""
+        answer = None
+        try:
+            answer = await self._ask(path)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
+            pass
+        except BaseException:
+            # Its late answer must not be taken for the one to the next question.
+            await self.close()
+            raise
+        if answer is None:
+            await self.close()
+        return answer
 
     async def _ask(self, path: str) -> Finished | None:
         """None: the child ended without an answer."""
@@ -103,14 +117,15 @@ class Prober:
         )
 
     async def close(self) -> None:
-        """End the child and wait for it."""
+        """End the child and wait for it, but not as long as for a dead disk that it waits for."""
         process, self._process = self._process, None
         if process is None:
             return
         with trio.CancelScope(shield=True):
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            with trio.move_on_after(DYING_SECONDS):
+                await process.wait()
             for pipe in (process.stdin, process.stdout):
                 assert pipe is not None
                 await trio.aclose_forcefully(pipe)
@@ -134,6 +149,16 @@ def _crashed(path: str) -> ErrorInfo:
         f"{path}: the media library crashed while opening it",
         "The file is probably damaged: play it, and copy it again if it does not play.",
         ErrorClass.INPUT,
+    )
+
+
+def _broken() -> ErrorInfo:
+    """It dies of a folder as well, of which it should say that it is no file."""
+    return ErrorInfo(
+        "environment_broken",
+        "the process that looks into media files cannot be started, or ends at once",
+        "Run verify_install.py --build: it rebuilds a broken environment.",
+        ErrorClass.ENVIRONMENT,
     )
 
 

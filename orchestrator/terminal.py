@@ -1,10 +1,13 @@
-"""How every command tells its user about a failure."""
+"""What every command takes care of when it tells its user something."""
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import TextIO
 
 from orchestrator.contract.errors import ErrorInfo
+from orchestrator.contract.secrets import masked
 
 
 def printable(text: str) -> str:
@@ -18,11 +21,30 @@ def printable(text: str) -> str:
     )
 
 
+def printable_line(text: str) -> str:
+    """As :func:`printable`, for what is not ours, such as a name: a line break is an escape too."""
+    return printable(text).replace("\n", "\\n")
+
+
+def accept_any_text() -> None:
+    """Let standard output and error show as an escape what their encoding lacks.
+
+    A command must not end in an error because of a name that the terminal cannot show.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def print_failure(info: ErrorInfo, stream: TextIO) -> None:
-    """``error: MESSAGE (CODE)``, then what to do about it."""
-    lines = [f"error: {printable(info.message)} ({info.code})"]
+    """``error: MESSAGE (CODE)``, then what to do about it.
+
+    Further lines of a message are indented: a name with line breaks forges no message. The login in
+    an address is hidden.
+    """
+    text = f"error: {printable(masked(info.message))} ({info.code})"
     if info.hint:
-        lines.append(f"  what to do: {printable(info.hint)}")
-    text = "\n".join(lines)
+        text += f"\nwhat to do: {printable(info.hint)}"
+    text = text.replace("\n", "\n  ")
     encoding = stream.encoding or "ascii"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)

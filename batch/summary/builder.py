@@ -45,6 +45,9 @@ class SummaryBuilder:
         self._media = 0
         self._queued = 0
         self._failed_earlier = 0
+        self._quarantined = 0
+        self._partial = 0
+        self._unverifiable = 0
         self._statuses: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
         self._audio_seconds = 0.0
@@ -95,6 +98,10 @@ class SummaryBuilder:
                 done=self._statuses["done"],
                 failed=self._statuses["failed"],
                 failed_earlier=self._failed_earlier,
+                quarantined=self._quarantined,
+                not_begun=0 if last is None else last.not_begun,
+                partial=self._partial,
+                length_unverifiable=self._unverifiable,
                 interrupted=self._statuses["interrupted"],
                 skipped=dict(self._skipped),
             ),
@@ -154,10 +161,13 @@ class SummaryBuilder:
     def _file_finished(self, event: events.FileFinished) -> None:
         if event.earlier:
             self._failed_earlier += 1
+            self._quarantined += event.quarantined
         else:
             self._statuses[event.status] += 1
         if event.status == "done":
             self._audio_seconds += event.audio_seconds or 0.0
+            self._partial += event.partial
+            self._unverifiable += event.length_verified is False
         for stage in event.stages:
             if stage.status in _EXECUTED:
                 seconds, count = self._stages.get(stage.name, (0.0, 0))
@@ -211,6 +221,9 @@ def _file(event: events.FileFinished) -> dict[str, Any]:
                 "status": one.status,
                 "reason": one.reason,
                 "seconds": round(one.seconds, 3),
+                "device": one.device,
+                "rung": one.rung_label,
+                "tries": [{"rung": attempt.rung, "code": attempt.code} for attempt in one.tries],
             }
             for one in event.stages
         ],
@@ -218,4 +231,9 @@ def _file(event: events.FileFinished) -> dict[str, Any]:
         "warnings": [{"code": one.code, "message": one.message} for one in event.warnings],
         "error": None if event.error is None else event.error.to_json(),
         "earlier": event.earlier,
+        "held": event.held,
+        "length_verified": event.length_verified,
+        "partial": event.partial,
+        "lost_seconds": event.lost_seconds,
+        "missing": event.missing,
     }

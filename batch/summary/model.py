@@ -32,7 +32,10 @@ class Setting(_Record):
 class Totals(_Record):
     """Numbers of files. ``failed_earlier`` (not tried again) are not among ``failed``.
 
-    ``skipped`` counts by reason code.
+    ``quarantined`` are those of them that are left alone until something changes. ``not_begun``
+    were in the queue when the run stopped early. ``skipped`` counts by reason code. Among ``done``,
+    ``partial`` have lost a part of their sound, and ``length_unverifiable`` do not say how long it
+    should be.
     """
 
     media: int = 0
@@ -40,6 +43,10 @@ class Totals(_Record):
     done: int = 0
     failed: int = 0
     failed_earlier: int = 0
+    quarantined: int = 0
+    not_begun: int = 0
+    partial: int = 0
+    length_unverifiable: int = 0
     interrupted: int = 0
     skipped: dict[str, int] = {}
 
@@ -84,17 +91,38 @@ class Cause(_Record):
     examples: tuple[Example, ...]
 
 
+class TryRecord(_Record):
+    """An attempt that failed: how it was run, and the code of the error."""
+
+    rung: str
+    code: str
+
+
 class StageRecord(_Record):
-    """``status``: ran, reused, failed or not_run; ``seconds`` of wall time."""
+    """``status``: ran, reused, failed or not_run; ``seconds`` of wall time.
+
+    ``rung`` says how it was run in the end ("as asked", "batch size 4"), where it was; ``tries``
+    are the attempts before that failed.
+    """
 
     name: str
     status: str
     reason: str
     seconds: float
+    device: str = ""
+    rung: str = ""
+    tries: tuple[TryRecord, ...] = ()
 
 
 class FileRecord(_Record):
-    """One file that was worked on. ``earlier``: it failed in an earlier run and was not tried."""
+    """One file that was worked on.
+
+    ``earlier``: it failed in an earlier run and was not tried; ``held`` says why not.
+    ``length_verified``: the file says how long its sound is, and what was decoded was compared with
+    that; false: it says nothing that can be relied on, so a cut-off end would not be noticed; None:
+    no stage looked. ``partial``: it is done, but ``lost_seconds`` of its sound are missing;
+    ``missing`` has the start and end of each stretch, in seconds as a player shows them.
+    """
 
     path: str
     status: str
@@ -108,6 +136,11 @@ class FileRecord(_Record):
     warnings: tuple[Notice, ...]
     error: Error | None
     earlier: bool
+    held: str = ""
+    length_verified: bool | None = None
+    partial: bool = False
+    lost_seconds: float = 0.0
+    missing: tuple[tuple[float, float], ...] = ()
 
 
 class SkippedRecord(_Record):

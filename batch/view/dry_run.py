@@ -41,7 +41,8 @@ class DryRunView(LineView):
             detail = f": {event.detail}" if event.detail else ""
             self._line("skip", "bright_black", event.path, f"{reason_words(event.reason)}{detail}")
         elif isinstance(event, events.FileFinished) and event.error is not None:
-            why = f"{event.error.message} {event.error.hint}".strip()
+            held = f" ({event.held})" if event.held else ""
+            why = f"{event.error.message} {event.error.hint}".strip() + held
             self._line("fail", "red", event.path, why)
         elif isinstance(event, events.RunFinished):
             self._totals(event)

@@ -78,4 +78,6 @@ def _note(event: events.FileFinished) -> str:
         words.append(f"{hours(event.audio_seconds)} in {duration(event.seconds)}, {pace}")
     else:
         words.append(duration(event.seconds))
+    if event.partial:
+        words.append("partial")
     return " ".join(words)

@@ -13,6 +13,7 @@ from batch.view.words import (
     hours,
     percent,
     reason_words,
+    time_spans,
     times_real_time,
     without_name,
 )
@@ -83,11 +84,21 @@ def _file_finished(event: events.FileFinished) -> str:
             speed = f" for {hours(audio)} of audio ({pace} real time)"
         language = f", language {event.language}" if event.language else ""
         made = "".join(f"; wrote {one.path}" for one in event.published)
-        return f"{event.path}: done in {duration(event.seconds)}{speed}{language}{made}"
+        done = f"{event.path}: done in {duration(event.seconds)}{speed}{language}{made}"
+        return done + _wholeness(event)
     when = " in an earlier run" if event.earlier else f" after {duration(event.seconds)}"
     code = f" ({event.error.code})" if event.error else ""
     cause = _cause(event)
-    return f"{event.path}: {event.status}{when}{f': {cause}{code}' if cause else ''}"
+    held = f"; {event.held}" if event.held else ""
+    return f"{event.path}: {event.status}{when}{f': {cause}{code}' if cause else ''}{held}"
+
+
+def _wholeness(event: events.FileFinished) -> str:
+    words = "; length unverifiable" if event.length_verified is False else ""
+    if event.partial:
+        when = f" ({time_spans(event.missing)})" if event.missing else ""
+        words += f"; partial, {duration(event.lost_seconds)} of audio are missing{when}"
+    return words
 
 
 def _cause(event: events.FileFinished) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 
@@ -52,6 +53,14 @@ def stopwatch(seconds: float) -> str:
     whole = int(max(0.0, seconds))
     minutes = f"{whole // 60 % 60:02d}:{whole % 60:02d}"
     return f"{whole // 3600}:{minutes}" if whole >= 3600 else minutes.removeprefix("0")
+
+
+def time_spans(spans: Sequence[tuple[float, float]], most: int = 4) -> str:
+    """``0:07 to 0:12, 1:02:10 to 1:02:50 and 3 more``: stretches of media time."""
+    shown = [(stopwatch(round(start)), stopwatch(round(end))) for start, end in spans[:most]]
+    words = ", ".join(f"{start} to {end}" for start, end in shown)
+    more = len(spans) - most
+    return words + (f" and {more} more" if more > 0 else "")
 
 
 def hours(seconds: float) -> str:

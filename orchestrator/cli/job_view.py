@@ -17,7 +17,7 @@ from orchestrator.contract.messages import Message
 from orchestrator.contract.paths import JobFolder, WorkFolder
 from orchestrator.job.manifest import read_manifest
 from orchestrator.jobs import all_jobs
-from orchestrator.terminal import printable
+from orchestrator.terminal import printable_line
 
 
 class JobView:
@@ -73,8 +73,8 @@ def print_job(folder: JobFolder, job: Job) -> None:
     """One job and its stages."""
     manifest = read_manifest(folder)
     print(f"{job.id}  {manifest.status if manifest else 'not run yet'}")
-    print(printable(f"media   {job.source.path}"))
-    print(printable(f"folder  {folder.root}"))
+    print(printable_line(f"media   {job.source.path}"))
+    print(printable_line(f"folder  {folder.root}"))
     table = Table(box=None, pad_edge=False)
     for heading in ("stage", "status", "seconds", "why"):
         table.add_column(heading)
@@ -84,7 +84,7 @@ def print_job(folder: JobFolder, job: Job) -> None:
             table.add_row(stage.name, "not run", "", "")
             continue
         why = record.reason if record.error is None else str(record.error.get("message", ""))
-        table.add_row(stage.name, record.status, f"{record.seconds:.1f}", printable(why))
+        table.add_row(stage.name, record.status, f"{record.seconds:.1f}", printable_line(why))
     Console(markup=False, highlight=False).print(table)
 
 
@@ -93,4 +93,4 @@ def print_jobs(work: WorkFolder) -> None:
     for folder in all_jobs(work):
         manifest = read_manifest(folder)
         status = manifest.status if manifest else "not run"
-        print(f"{folder.root.name}  {status:12}  {printable(read_job(folder).source.path)}")
+        print(f"{folder.root.name}  {status:12}  {printable_line(read_job(folder).source.path)}")

@@ -22,7 +22,7 @@ from orchestrator.prepare import JobMaker, current_user, remember_latest
 from orchestrator.prober import open_prober
 from orchestrator.settings import load_settings, parse_assignments, resolved, work_folder
 from orchestrator.setup import Ready, make_ready
-from orchestrator.terminal import print_failure, printable
+from orchestrator.terminal import accept_any_text, print_failure, printable_line
 from orchestrator.timecode import parse_time
 
 _WORKFLOWS = {"transcribe": "transcribe", "subtitle_gen": "subtitle-gen"}
@@ -30,6 +30,7 @@ _WORKFLOWS = {"transcribe": "transcribe", "subtitle_gen": "subtitle-gen"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make a job; prints its folder and what was chosen for it, and why."""
+    accept_any_text()
     given = _parser().parse_args(arguments)
     try:
         folder, job, hardware = prepare(given)
@@ -178,15 +179,15 @@ def _publication(
 def _describe(folder: JobFolder, job: Job, hardware: Hardware) -> None:
     gpus = ", ".join(f"{gpu.name} ({gpu.memory_bytes / 1e9:.0f} GB)" for gpu in hardware.gpus)
     print(f"job      {job.id}")
-    print(f"folder   {printable(str(folder.root))}")
-    print(f"media    {printable(job.source.path)}")
+    print(f"folder   {printable_line(str(folder.root))}")
+    print(f"media    {printable_line(job.source.path)}")
     print(
         f"machine  {hardware.cpu_name}, {hardware.threads} threads, "
         f"{hardware.ram_bytes / 1e9:.0f} GB of memory, {gpus or 'no GPU'}"
     )
     print(f"stages   {', '.join(stage.name for stage in job.stages)}")
     for choice in job.choices:
-        print(f"setting  {choice['key']} = {choice['value']}: {choice['reason']}")
+        print(printable_line(f"setting  {choice['key']} = {choice['value']}: {choice['reason']}"))
     print("next     run-pipeline --job latest")
 
 

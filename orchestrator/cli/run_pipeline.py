@@ -24,17 +24,19 @@ from orchestrator.contract.errors import (
 from orchestrator.contract.job import Job, JobResult, read_job, read_job_result
 from orchestrator.contract.paths import JobFolder, WorkFolder
 from orchestrator.guardian import guarded
-from orchestrator.jobs import LATEST, find_job
+from orchestrator.jobs import BY_HAND_RUN, LATEST, find_job
 from orchestrator.launcher import JobCommand, Orders, job_argv, run_job_process
 from orchestrator.retention import choose, free, freeable
 from orchestrator.settings import load_settings, work_folder
-from orchestrator.terminal import print_failure, printable
+from orchestrator.terminal import accept_any_text, print_failure, printable_line
+from orchestrator.turns import BY_HAND, turn
 
 _DAY = 86400.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the first word says: run (the default), status, clean, pipeline or models."""
+    accept_any_text()
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words[:1] == ["pipeline"]:
         return pipeline.main(words[1:])
@@ -100,9 +102,9 @@ def _run(given: argparse.Namespace, work: WorkFolder) -> int:
     folder = find_job(work, given.job or LATEST)
     job = read_job(folder)
     selection = _selection(given, job)
-    run_id = f"by-hand-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}"
+    run_id = f"{BY_HAND_RUN}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}"
     command = JobCommand(job_argv(folder.root, selection), job.id, run_id, folder.log)
-    with guarded(run_id), JobView(job) as view:
+    with turn(work, BY_HAND, _say), guarded(run_id), JobView(job) as view:
         code = trio.run(_supervise, command, view)
     result = read_job_result(folder)
     if result is None or result.run_id != run_id:
@@ -120,22 +122,25 @@ def _run(given: argparse.Namespace, work: WorkFolder) -> int:
     return _conclude(result, folder, code)
 
 
+def _say(text: str) -> None:
+    print(printable_line(text), file=sys.stderr, flush=True)
+
+
 def _conclude(result: JobResult, folder: JobFolder, code: int) -> int:
     for account in result.stages:
         print(f"{account.name:12} {account.status:8} {account.seconds:7.1f} s  {account.reason}")
     for warning in result.warnings:
-        print(f"warning: {printable(warning.message)} ({warning.code})")
+        print(f"warning: {printable_line(warning.message)} ({warning.code})")
     for published in result.published:
-        print(f"wrote {printable(published.path)}")
+        print(f"wrote {printable_line(published.path)}")
     if result.status == "interrupted":
         print("Stopped. Run it again to go on.")
         return code or ExitCode.RESUMABLE
     if result.error is not None:
         print_failure(ErrorInfo.from_json(result.error), sys.stderr)
         return ExitCode.SOME_FAILED
-    print(
-        f"done in {result.seconds:.1f} s; everything about it is in {printable(str(folder.root))}"
-    )
+    where = printable_line(str(folder.root))
+    print(f"done in {result.seconds:.1f} s; everything about it is in {where}")
     return ExitCode.OK
 
 

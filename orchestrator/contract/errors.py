@@ -52,6 +52,11 @@ class ErrorInfo(Record):
     error_class: ErrorClass = ErrorClass.INTERNAL
     retryable: bool = False
 
+    @property
+    def is_of_storage(self) -> bool:
+        """Whether it is no fault of the file: a disk is lost or full."""
+        return self.error_class is ErrorClass.STORAGE
+
     def to_json(self) -> dict[str, Any]:
         return {
             "code": self.code,
@@ -123,6 +128,18 @@ def describe_os_error(error: OSError, doing: str) -> ErrorInfo:
     return ErrorInfo(
         code, f"{doing}: {reason}", hint, ErrorClass.STORAGE, retryable=code not in _NOT_RETRYABLE
     )
+
+
+def storage_error_in(error: BaseException, doing: str) -> ErrorInfo | None:
+    """What a bare error, or a group of them, says of a disk; None where it is none of that kind."""
+    if isinstance(error, BaseExceptionGroup):
+        found = [storage_error_in(one, doing) for one in error.exceptions]
+        return found[0] if all(found) else None
+    if isinstance(error, Failure):
+        return error.info if error.info.error_class is ErrorClass.STORAGE else None
+    if isinstance(error, OSError) and error.errno in _STORAGE_ERRNOS:
+        return describe_os_error(error, f"{doing} ({error.filename})" if error.filename else doing)
+    return None
 
 
 _CODES_OF_USAGE = frozenset(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -11,9 +13,24 @@ from orchestrator.contract.records import Record
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of the whole file as 64 hex digits. Raises: OSError."""
-    with path.open("rb") as stream:
+    """SHA-256 of the whole file as 64 hex digits.
+
+    Raises:
+        OSError: it cannot be read, or is no file: a pipe that somebody puts there at any moment
+            would be waited on for ever.
+    """
+    with open(path, "rb", opener=_without_waiting) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+_FEW_FILES = 3
+"""A database with its two journals."""
 
 
 def free_bytes(folder: Path) -> int:
@@ -24,6 +41,14 @@ def free_bytes(folder: Path) -> int:
         return shutil.disk_usage(folder).free
     status = os.statvfs(folder)  # shutil's import costs a job 3 ms of CPU
     return status.f_bavail * status.f_frsize
+
+
+def has_free_files(folder: Path) -> bool:
+    """Whether the disk has room for a few files more; some have no limit. Raises: OSError."""
+    if sys.platform == "win32":
+        return True
+    status = os.statvfs(folder)
+    return status.f_files == 0 or status.f_favail >= _FEW_FILES
 
 
 class FileRecord(Record):

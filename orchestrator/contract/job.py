@@ -161,11 +161,19 @@ class Published(Record):
     sha256: str
 
 
+class Tried(Record):
+    """An attempt that failed: at which rung of the ladder, and the code of the error."""
+
+    rung: str
+    code: str
+
+
 class StageAccount(Record):
     """What became of one stage: ``ran``, ``reused``, ``failed`` or ``not_run``, and why.
 
     Of one that ran also what it took, for the next time: on which ``device``, at which ``rung`` of
-    the ladder, in a resident process (``warm``) or not, with how many ``threads``.
+    the ladder, in a resident process (``warm``) or not, with how many ``threads``. ``tries`` are
+    the attempts that failed.
     """
 
     name: str
@@ -180,6 +188,8 @@ class StageAccount(Record):
     run_seconds: float = 0.0
     peak_rss_bytes: int | None = None
     peak_vram_bytes: int | None = None
+    rung_label: str = ""
+    tries: tuple[Tried, ...] = ()
 
 
 class JobResult(Record):
@@ -218,7 +228,8 @@ def read_job(folder: JobFolder) -> Job:
 
 
 def write_job_result(folder: JobFolder, result: JobResult) -> None:
-    write_json(folder.result, to_json(result))
+    """Write it for whoever started the job. A power cut may take it: they keep what it says."""
+    write_json(folder.result, to_json(result), whole=False, lasting=False)
 
 
 def read_job_result(folder: JobFolder) -> JobResult | None:

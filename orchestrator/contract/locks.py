@@ -33,23 +33,31 @@ class LockHeld(Exception):
 
 
 def describe_holder(holder: dict[str, Any]) -> str:
-    """``process 4711 on nas since 2026-01-31T22:00:00Z``, or as much of it as is known."""
+    """``process 4711 on nas since 2026-01-31T22:00:00Z``, or as much of it as is known.
+
+    What it is for comes first, where it says so: ``run-pipeline, process 4711 on ...``.
+    """
     if "pid" not in holder:
         return "another process"
-    return f"process {holder['pid']} on {holder.get('host', '?')} since {holder.get('since', '?')}"
+    purpose = f"{holder['purpose']}, " if holder.get("purpose") else ""
+    since = holder.get("since", "?")
+    return f"{purpose}process {holder['pid']} on {holder.get('host', '?')} since {since}"
 
 
 class ProcessLock:
     """An exclusive lock on a file; use it as a context manager.
+
+    ``purpose`` is for those who find it held.
 
     Raises on entering:
         LockHeld: not free, and ``wait`` is False; or the file system cannot lock.
         OSError: the file cannot be made or opened.
     """
 
-    def __init__(self, path: Path, *, wait: bool = False) -> None:
+    def __init__(self, path: Path, *, wait: bool = False, purpose: str = "") -> None:
         self._path = path
         self._wait = wait
+        self._purpose = purpose
         self._descriptor = -1
 
     def __enter__(self) -> ProcessLock:
@@ -57,8 +65,12 @@ class ProcessLock:
         with contextlib.suppress(OSError):  # a full disk is no reason to call the lock held
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 1, os.SEEK_SET)  # byte 0 is the one that Windows locks
-            os.write(self._descriptor, json.dumps(_about_self()).encode("ascii"))
+            os.write(self._descriptor, json.dumps(self._about()).encode("ascii"))
         return self
+
+    def _about(self) -> dict[str, Any]:
+        about = _about_self()
+        return {**about, "purpose": self._purpose} if self._purpose else about
 
     def _locked(self) -> int:
         """A descriptor that has the lock of the file that is at the path now.
@@ -85,7 +97,8 @@ class ProcessLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.close(self._descriptor)
+        with contextlib.suppress(OSError):  # a dead disk; it is free all the same
+            os.close(self._descriptor)
 
 
 def read_holder(path: Path) -> dict[str, Any]:

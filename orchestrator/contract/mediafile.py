@@ -34,6 +34,11 @@ OPEN_OPTIONS: dict[str, Any] = {
 """Arguments of ``av.open`` for every file of a library."""
 
 
+_NO_SUCH_PLACE = frozenset({errno.EINVAL, errno.EOVERFLOW, errno.EFBIG})
+"""What seeking or reading behind the largest file a file system can hold fails with: ext4 refuses
+the seek, tmpfs and XFS the read. The disk has no part in it."""
+
+
 def refuse_other_files(url: str, flags: int, options: dict[str, str]) -> NoReturn:
     """``io_open`` for ``av.open``: whatever a file asks to have opened stays closed."""
     raise PermissionError(f"a media file may not open another: {url[:200]!r}")
@@ -76,9 +81,12 @@ class MediaFile(io.FileIO):
         self.name = "media" + path.suffix if path.suffix.isascii() else "media"
 
     def read(self, size: int | None = -1, /) -> bytes:
+        """As a file's; at a place that no file has there is nothing."""
         try:
             return super().read(size) or b""
         except OSError as error:
+            if error.errno in _NO_SUCH_PLACE and self.tell() >= self._opened.st_size:
+                return b""
             self._failure = error
             raise
 
@@ -89,7 +97,7 @@ class MediaFile(io.FileIO):
         except (OverflowError, ValueError):
             return -1
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOVERFLOW):
+            if error.errno not in _NO_SUCH_PLACE:
                 self._failure = error
                 raise
             return -1

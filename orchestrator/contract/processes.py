@@ -61,15 +61,16 @@ def become_subreaper() -> bool:
     return bool(library.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
-def children() -> tuple[int, ...]:
-    """Our direct children, dead ones that nobody has waited for among them; Linux only."""
-    found: list[int] = []
+def adopted() -> tuple[int, ...]:
+    """The children that we adopted as a subreaper, dead ones that nobody has waited for among them.
+
+    With them come our own that the main thread started, or a thread that has ended. Linux only.
+    """
+    # What loses its parent becomes a child of the reaper's first thread, which is the main one.
     with contextlib.suppress(OSError):
-        for task in os.listdir("/proc/self/task"):
-            with contextlib.suppress(OSError):  # a thread that has just ended
-                listed = Path(f"/proc/self/task/{task}/children").read_bytes()
-                found.extend(map(int, listed.split()))
-    return tuple(found)
+        listed = Path(f"/proc/self/task/{os.getpid()}/children").read_bytes()
+        return tuple(map(int, listed.split()))
+    return ()
 
 
 class Strays:
@@ -87,7 +88,7 @@ class Strays:
     def bury(self) -> int:
         """Wait for those that are due; how many there were. Call it now and then."""
         now = self._clock()
-        dead = [pid for pid in children() if _is_dead(pid)]
+        dead = [pid for pid in adopted() if _is_dead(pid)]
         self._dead_since = {pid: self._dead_since.get(pid, now) for pid in dead}
         due = [pid for pid, since in self._dead_since.items() if now - since >= self._patience]
         for pid in due:
@@ -105,17 +106,19 @@ def _is_dead(pid: int) -> bool:
 
 
 def end_family(status: int) -> NoReturn:
-    """End this process and all that it started, whether or not that listens.
+    """End this process and all that belongs to its job, whether or not that listens.
 
-    The leader of a session ends its process group. Where the system shows the variables of
-    processes (Linux) it first ends what carries its own mark, which finds also those that made a
-    session of their own.
+    For when the other end of its pipe is dead. Where the system shows the variables of processes
+    (Linux) what carries the same marks is ended first: a stage may be the last that is left of its
+    job, and what it started may have made sessions of their own. The leader of a session then ends
+    its process group; a stage that a person runs by hand has no marks, and spares their shell.
     """
-    if sys.platform != "win32" and os.getpgrp() == os.getpid():
+    if sys.platform != "win32":
         marks = {name: os.environ.get(name, "") for name in (RUN_VARIABLE, JOB_VARIABLE)}
         if all(marks.values()):
             sweep(marks)
-        os.killpg(0, signal.SIGKILL)
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
     os._exit(status)
 
 

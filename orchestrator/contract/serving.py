@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.contract.atomic import read_json, replace_json
+from orchestrator.contract.atomic import put_json, read_json
 from orchestrator.contract.bootstrap import import_stage
 from orchestrator.contract.errors import (
     ErrorClass,
@@ -44,6 +44,19 @@ NewReport = Callable[[str], Report]
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 """What CUDA, PyTorch on a CPU, the C library and C++ say when memory has run out."""
+
+_NO_GPU = (
+    "driver version is insufficient",
+    "no cuda-capable device",
+    "no cuda gpus are available",
+    "nvidia driver",
+    "driver initialization failed",
+    "no kernel image is available",
+    "not compiled with cuda",
+    "is not found or cannot be loaded",
+)
+"""What CUDA, PyTorch and CTranslate2 say where the driver, a library of CUDA's or the GPU itself is
+not there, or they were built for another one."""
 
 
 class StageServer:
@@ -106,7 +119,7 @@ def serve_attempt(server: StageServer, attempt: Path, new_report: NewReport) -> 
         stage = request.stage
         with prints_to(folder.log), surroundings(folder.scratch):
             result = _serve(server, request, new_report(stage))
-        replace_json(folder.result, to_json(result))
+        put_json(folder.result, to_json(result))
     except (OSError, ValueError) as error:
         return Finished(stage, False, error_of(error))
     return Finished(
@@ -203,6 +216,14 @@ def error_of(error: BaseException) -> dict[str, Any]:
             "Use a smaller model or batch size, or free memory, then run again.",
             ErrorClass.OUT_OF_MEMORY,
             retryable=True,
+        ).to_json()
+    if any(sign in str(error).lower() for sign in _NO_GPU):
+        return ErrorInfo(
+            "gpu_unusable",
+            text,
+            "Check the driver (nvidia-smi must list the GPU), or work on the processor: --device"
+            " cpu. verify_install.py says what else is wrong.",
+            ErrorClass.ENVIRONMENT,
         ).to_json()
     if isinstance(error, ImportError):
         return ErrorInfo(

@@ -12,11 +12,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
 _TEMPORARY = ("TMPDIR", "TEMP", "TMP")
+_VARIABLES: MutableMapping[Any, Any] = os.environ if sys.platform == "win32" else os.environb
+"""Not decoded where that can be, for speed."""
+
 _SIGNALS = tuple(
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGCHLD", "SIGPIPE", "SIGUSR1")
@@ -58,12 +61,16 @@ def variables_kept() -> Iterator[None]:
     For the run of a stage alone: what libraries set when they are imported they set only once, and
     expect to find again.
     """
-    before = dict(os.environ)
+    before = dict(_VARIABLES)
     try:
         yield
     finally:
-        for name in {*os.environ, *before}:
-            _set_variable(name, before.get(name))
+        now = dict(_VARIABLES)
+        for name in now.keys() - before.keys():
+            del _VARIABLES[name]
+        for name, value in before.items():
+            if now.get(name) != value:
+                _VARIABLES[name] = value
 
 
 @contextlib.contextmanager

@@ -1,9 +1,14 @@
-"""The artefact store: what stages made of one media, each complete or absent."""
+"""The artefact store: what stages made of one media.
+
+An output counts as there when the file has the size and hash that the artefact's record states,
+whatever a power cut, a bad disk or the dropping of large files has left of it. So nothing has to be
+on the disk before it is relied on; only what took long to make is put there at once.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from orchestrator.contract.atomic import fsync_file, fsync_folder, read_json, rename_new, write_json
@@ -17,11 +22,13 @@ if TYPE_CHECKING:
 
 ARTEFACT_VERSION = 1
 RECORD_NAME = "artefact.json"
-_HASH_ON_REUSE_BYTES = 8 << 20
 
 
 class Artefact(Record):
-    """What one stage made. ``facts`` are what it found out, for later stages and the report."""
+    """What one stage made. ``facts`` are what it found out, for later stages and the report.
+
+    ``dropped`` are the outputs that are not there any more, as :meth:`ArtefactStore.find` saw.
+    """
 
     version: int
     stage: str
@@ -42,6 +49,7 @@ class ArtefactStore:
 
     def __init__(self, root: Path, fingerprint: str) -> None:
         self._folder = root / fingerprint
+        self._anchored = False
 
     @property
     def lock(self) -> Path:
@@ -52,33 +60,23 @@ class ArtefactStore:
         return self._folder / key / record.file
 
     def find(self, key: str) -> Artefact | None:
-        """The artefact of this key, or None when it is absent or not whole.
-
-        Small files are hashed again; of large ones the size is compared.
-        """
+        """The artefact of this key with what is there of it; None when it has no valid record."""
         folder = self._folder / key
         try:
             artefact = from_json(Artefact, read_json(folder / RECORD_NAME))
-            if artefact.version != ARTEFACT_VERSION:
-                return None
-            for record in artefact.outputs:
-                if record.name in artefact.dropped:
-                    continue
-                if record.size > _HASH_ON_REUSE_BYTES:
-                    whole = (folder / record.file).stat().st_size == record.size
-                else:
-                    whole = record.matches(folder)
-                if not whole:
-                    return None
         except (OSError, ValueError):
             return None
-        return artefact
+        if artefact.version != ARTEFACT_VERSION:
+            return None
+        gone = [record.name for record in artefact.outputs if not record.matches(folder)]
+        return changed(artefact, dropped=tuple(gone))
 
-    def commit(self, artefact: Artefact, made_in: Path) -> None:
-        """Move a finished attempt's outputs folder into the store, durably.
+    def commit(self, artefact: Artefact, made_in: Path, lasting: Collection[str] = ()) -> None:
+        """Move a finished attempt's outputs folder into the store.
 
         What the store had under that key (dropped outputs, a forced repeat, a damaged copy) is
         moved out of the way first; between the two renames the artefact is absent, never half.
+        The outputs named in ``lasting`` are on the disk when this returns.
 
         Raises:
             OSError: the artefact is not committed.
@@ -86,23 +84,29 @@ class ArtefactStore:
         target = self._folder / artefact.key
         self._folder.mkdir(parents=True, exist_ok=True)
         for record in artefact.outputs:
-            fsync_file(made_in / record.file)
-        write_json(made_in / RECORD_NAME, to_json(artefact))
+            if record.name in lasting:
+                fsync_file(made_in / record.file)
+        write_json(
+            made_in / RECORD_NAME, to_json(artefact), whole=bool(lasting), lasting=bool(lasting)
+        )
         if target.exists():
             discard(target)
         rename_new(made_in, target)
-        fsync_folder(self._folder)
+        if lasting:
+            fsync_folder(self._folder)
+            self._anchor()
 
-    def drop(self, artefact: Artefact, names: Iterable[str]) -> None:
+    def _anchor(self) -> None:
+        """Put the name of the media's folder on the disk; whoever made it need not have done so."""
+        if not self._anchored:
+            fsync_folder(self._folder.parent)
+            self._anchored = True
+
+    def drop(self, artefact: Artefact, names: Collection[str]) -> None:
         """Free the space of these outputs; the artefact stays valid without them."""
-        folder = self._folder / artefact.key
-        dropping = [record for record in artefact.outputs if record.name in set(names)]
-        remaining = {record.name for record in dropping} | set(artefact.dropped)
-        write_json(
-            folder / RECORD_NAME, to_json(changed(artefact, dropped=tuple(sorted(remaining))))
-        )
-        for record in dropping:
-            (folder / record.file).unlink(missing_ok=True)
+        for record in artefact.outputs:
+            if record.name in names:
+                self.path(artefact.key, record).unlink(missing_ok=True)
 
 
 def discard(folder: Path) -> None:

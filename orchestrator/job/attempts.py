@@ -12,9 +12,18 @@ from orchestrator.contract.exchange import StageRequest, StageResult, StageWarni
 from orchestrator.contract.job import Job, JobStage
 from orchestrator.contract.messages import Grant, Message, Release, Request, Started
 from orchestrator.contract.paths import AttemptFolder, JobFolder
-from orchestrator.contract.records import Record
+from orchestrator.contract.records import Record, changed
 from orchestrator.job.judge import judge
-from orchestrator.job.ladder import CPU, Rung, Try, need_of, next_rung, pause_seconds, rungs
+from orchestrator.job.ladder import (
+    CPU,
+    Rung,
+    Try,
+    in_words,
+    need_of,
+    next_rung,
+    pause_seconds,
+    rungs,
+)
 from orchestrator.job.link import Link
 from orchestrator.job.manifest import Manifest, StageRecord
 from orchestrator.job.plan import Step
@@ -84,10 +93,11 @@ class Attempts:
             try:
                 result = self._try(step, attempt, grant, ladder, rung, (inputs, facts), failed)
             except Failure as failure:
-                failed.append(Try(attempt.root.name, rung, failure.info))
+                failed.append(Try(attempt.root.name, rung, failure.info, ladder[rung].label))
                 again = next_rung(failed, len(ladder) - 1)
                 if again is None:
-                    raise
+                    self._manifest.stages[stage.name].tries = _told(failed)
+                    raise _given_up(failed) from failure
                 rung = again
                 _discard(attempt)
                 if not self._link.pause(pause_seconds(failed, self._random)):
@@ -194,11 +204,28 @@ def _new_record(
         requested=stage.requested,
         tuning=stage.tuning,
         changed=chosen.settings,
-        tries=tuple(
-            {"attempt": one.attempt, "rung": one.rung, "error": one.error.to_json()}
-            for one in failed
-        ),
+        tries=_told(failed),
     )
+
+
+def _told(failed: list[Try]) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {
+            "attempt": one.attempt,
+            "rung": one.rung,
+            "label": one.label,
+            "error": one.error.to_json(),
+        }
+        for one in failed
+    )
+
+
+def _given_up(failed: list[Try]) -> Failure:
+    """The last failure; where others came before it, with all that was tried."""
+    last = failed[-1].error
+    if len(failed) == 1:
+        return Failure(last)
+    return Failure(changed(last, message=f"{last.message} (tried in vain: {in_words(failed)})"))
 
 
 def _notices(stage: JobStage, rung: Rung, number: int, failed: list[Try]) -> list[StageWarning]:
@@ -210,8 +237,8 @@ def _notices(stage: JobStage, rung: Rung, number: int, failed: list[Try]) -> lis
         notices.append(
             StageWarning(
                 "recovered_out_of_memory" if memory else "recovered_after_failure",
-                f"{stage.title}: attempt {len(failed) + 1} succeeded ({rung.label}),"
-                f" after {last.code}: {last.message}",
+                f"{stage.title}: attempt {len(failed) + 1} succeeded ({rung.label}); tried in vain:"
+                f" {in_words(failed)}; the last time {last.code}: {last.message}",
             )
         )
     elif number:

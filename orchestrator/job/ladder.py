@@ -27,6 +27,8 @@ LARGER_NEED = 1.5
 PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 
+_TIMES = {2: "twice"}
+
 _SHORT_OF_MEMORY = frozenset({ErrorClass.OUT_OF_MEMORY, ErrorClass.RESOURCE})
 
 # Bytes of a weight, and for each size the type to go down to. CTranslate2 has no float16 on a CPU,
@@ -49,11 +51,12 @@ class Rung(Record):
 
 
 class Try(Record):
-    """An attempt that failed: at which rung, and with which error."""
+    """An attempt that failed: at which rung, what that is in words, and with which error."""
 
     attempt: str
     rung: int
     error: ErrorInfo
+    label: str = ""
 
 
 def rungs(stage: JobStage, device: str, *, allow_cpu: bool = False) -> tuple[Rung, ...]:
@@ -114,6 +117,17 @@ def next_rung(failed: Sequence[Try], last_rung: int) -> int | None:
         internal = sum(one.error.error_class is ErrorClass.INTERNAL for one in failed)
         return last.rung if internal == 1 else None
     return None
+
+
+def in_words(failed: Sequence[Try]) -> str:
+    """The ways in which a stage was tried in vain: ``as asked (twice), batch size 4``."""
+    times: dict[str, int] = {}
+    for one in failed:
+        times[one.label] = times.get(one.label, 0) + 1
+    return ", ".join(
+        label if n == 1 else f"{label} ({_TIMES.get(n, f'{n} times')})"
+        for label, n in times.items()
+    )
 
 
 def need_of(stage: JobStage, rung: Rung, failed: Sequence[Try]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``manifest.json``: the truth about one job, saved before anything it says is acknowledged."""
+"""``manifest.json``: what one job is about, and what of it may be in the library."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StageRecord(Record, frozen=False):
         warm: it ran in a resident process.
         rung: the step of the ladder it was run at; ``rung_label`` says what that is, ``changed``
             which settings differ from what was asked for.
-        tries: the attempts that failed before: attempt, rung, error.
+        tries: the attempts that failed: attempt, rung and its label, error.
     """
 
     status: str
@@ -77,7 +77,7 @@ class Intent(Record):
 
 
 class Manifest(Record, frozen=False):
-    """Mutable while the job runs; ``save`` makes it durable."""
+    """Mutable while the job runs."""
 
     version: int
     job_id: str
@@ -90,9 +90,22 @@ class Manifest(Record, frozen=False):
     published: tuple[Published, ...] = ()
     error: Mapping[str, Any] | None = None
 
-    def save(self, folder: JobFolder) -> None:
+    def save(self, folder: JobFolder, *, lasting: bool = False) -> None:
+        """Write it; on the disk when this returns if it is ``lasting``, as new intents must be.
+
+        How the stages went may be lost in a power cut, as the store alone knows what is done. What
+        was published may not, but the intents that a new manifest replaces tell that as well.
+
+        Raises:
+            OSError: it could not be written.
+        """
         self.updated = utc_now()
-        write_json(folder.manifest, to_json(self))
+        write_json(
+            folder.manifest,
+            to_json(self),
+            whole=bool(self.intents or self.published),
+            lasting=lasting,
+        )
 
 
 def open_manifest(folder: JobFolder, job_id: str) -> Manifest:

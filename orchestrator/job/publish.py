@@ -10,7 +10,7 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from orchestrator.contract.atomic import (
@@ -46,28 +46,42 @@ class Delivery(Record):
         return _hash_or_none(self.target, self.size) == self.sha256
 
 
+def intent_of(delivery: Delivery) -> Intent | None:
+    """What to record durably before the file is published; None where it is there already.
+
+    Raises:
+        Failure: a storage error.
+    """
+    target = delivery.target
+    try:
+        if delivery.is_done():
+            return None
+    except OSError as error:
+        raise _not_written(target, error) from error
+    return Intent(str(target), delivery.sha256, str(target.with_name(temporary_name(target.name))))
+
+
 def publish(
     delivery: Delivery,
-    owned: Mapping[str, str],
+    intent: Intent,
+    ours: Collection[str],
     record_intent: Callable[[Intent], None],
     between: Callable[[], None] = lambda: None,
-) -> Published:
-    """Publish one file. ``record_intent`` must return only when the intent is durable.
+) -> None:
+    """Publish one file, whose ``intent`` is recorded. The caller syncs the folder of the target.
 
-    ``between`` is called between the pieces of a file, which may have gigabytes; it may raise.
+    What is at the target is replaced if its SHA-256 is one of ``ours``. ``record_intent`` must
+    return only when a further intent is durable. ``between`` is called between the pieces of a
+    file, which may have gigabytes; it may raise.
 
     Raises:
         Failure: ``name_taken`` (somebody else's file is there), ``artefact_damaged`` (the store's
             file is not what the stage made), or a storage error.
     """
-    target = delivery.target
+    target, temporary = delivery.target, Path(intent.temporary)
     try:
         make_folder(target.parent)
-        if delivery.is_done():
-            return _published(target, delivery.sha256)
         _check_space(delivery)
-        temporary = target.with_name(temporary_name(target.name))
-        record_intent(Intent(str(target), delivery.sha256, str(temporary)))
         try:
             if _copy(delivery.made, temporary, between) != delivery.sha256:
                 raise fail(
@@ -86,30 +100,49 @@ def publish(
                     error_class=ErrorClass.STORAGE,
                     retryable=True,
                 )
-            _put_in_place(temporary, target, owned.get(target.name), record_intent)
+            _put_in_place(temporary, target, ours, record_intent)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-        fsync_folder(target.parent)
     except OSError as error:
-        raise Failure(describe_os_error(error, f"{target} could not be written")) from error
-    return _published(target, delivery.sha256)
+        raise _not_written(target, error) from error
+
+
+def confirm(deliveries: Iterable[Delivery]) -> tuple[Published, ...]:
+    """Make the names of what was published last, and say what there is now.
+
+    Raises:
+        Failure: a storage error.
+    """
+    wanted = tuple(deliveries)
+    for folder in {delivery.target.parent: None for delivery in wanted}:
+        try:
+            fsync_folder(folder)
+        except OSError as error:
+            raise _not_written(folder, error) from error
+    return tuple(map(_published, wanted))
 
 
 def remove_leftovers(intents: tuple[Intent, ...]) -> None:
     """Remove temporary files that a killed run left in the library; each is named in an intent.
 
-    What a person edited in the moment before the kill, and we had moved aside, is put back.
+    What a person edited in the moment before the kill, and we had moved aside, is put back. An
+    empty file is the name that we had taken, where a disk has no better way (see ``rename_new``).
     """
     ours = {intent.sha256 for intent in intents}
     displacing = {intent.temporary for intent in intents if intent.displaces}
     for intent in intents:
         leftover = Path(intent.temporary)
         with contextlib.suppress(OSError):
-            if intent.temporary in displacing and _hash_or_none(leftover) not in (None, *ours):
+            theirs = os.path.lexists(leftover) and _hash_or_none(leftover) not in ours
+            if intent.temporary in displacing and theirs:
                 _put_back(leftover, Path(intent.target))
             else:
                 leftover.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            target = Path(intent.target)
+            if target.is_file() and not target.is_symlink() and not target.stat().st_size:
+                target.unlink()
 
 
 def _check_space(delivery: Delivery) -> None:
@@ -148,7 +181,7 @@ def _put_back(leftover: Path, target: Path) -> None:
 def _put_in_place(
     temporary: Path,
     target: Path,
-    owned_sha256: str | None,
+    ours: Collection[str],
     record_intent: Callable[[Intent], None],
 ) -> None:
     try:
@@ -156,11 +189,12 @@ def _put_in_place(
         return
     except FileExistsError:
         pass
-    if owned_sha256 is None or _hash_or_none(target) != owned_sha256:
+    owned_sha256 = _hash_or_none(target)
+    if owned_sha256 is None or owned_sha256 not in ours:
         raise _taken(target)
     record_intent(Intent(str(target), owned_sha256, str(temporary), displaces=True))
     if exchange(temporary, target):
-        if sha256_file(temporary) != owned_sha256:
+        if _hash_or_none(temporary) != owned_sha256:
             # Somebody edited it between the check and the swap: give it back to them.
             exchange(temporary, target)
             raise _taken(target)
@@ -168,7 +202,7 @@ def _put_in_place(
     aside = target.with_name(temporary_name(target.name))
     record_intent(Intent(str(target), owned_sha256, str(aside), displaces=True))
     target.rename(aside)
-    if sha256_file(aside) != owned_sha256:
+    if _hash_or_none(aside) != owned_sha256:
         rename_new(aside, target)
         raise _taken(target)
     rename_new(temporary, target)
@@ -190,10 +224,29 @@ def _hash_or_none(path: Path, size: int | None = None) -> str | None:
         if not path.is_file() or size not in (None, path.stat().st_size):
             return None
         return sha256_file(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # it has become something else than a file just now
+            raise
         return None
 
 
-def _published(target: Path, sha256: str) -> Published:
-    status = target.stat()
-    return Published(str(target), status.st_size, status.st_mtime_ns, sha256)
+def _published(delivery: Delivery) -> Published:
+    target = delivery.target
+    try:
+        status = target.stat()
+    except OSError as error:
+        raise _not_written(target, error) from error
+    return Published(str(target), status.st_size, status.st_mtime_ns, delivery.sha256)
+
+
+def _not_written(path: Path, error: OSError) -> Failure:
+    if error.errno == errno.EINVAL:
+        return fail(
+            "name_not_allowed",
+            f"{path}: the disk does not allow this name",
+            'Rename the media file without " * : < > ? | \\ and without a dot or space at the end '
+            "of its name, or choose an --output-dir on another disk.",
+        )
+    return Failure(describe_os_error(error, f"{path} could not be written"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from orchestrator.contract.atomic import fsync_folder
@@ -24,6 +24,7 @@ from orchestrator.contract.job import (
     Published,
     Source,
     StageAccount,
+    Tried,
     read_job,
     write_job_result,
 )
@@ -35,6 +36,7 @@ from orchestrator.job.artefacts import ARTEFACT_VERSION, Artefact, ArtefactStore
 from orchestrator.job.attempts import Attempts, Made
 from orchestrator.job.deliveries import deliveries, to_be_made_again
 from orchestrator.job.eventlog import EventLog
+from orchestrator.job.ground import Ground
 from orchestrator.job.link import Link
 from orchestrator.job.manifest import Intent, Manifest, StageRecord, open_manifest
 from orchestrator.job.plan import Action, Selection, Step, plan, stage_keys
@@ -42,6 +44,8 @@ from orchestrator.job.publish import (
     ARTEFACT_DAMAGED,
     NAME_TAKEN,
     Delivery,
+    confirm,
+    intent_of,
     publish,
     remove_leftovers,
 )
@@ -50,6 +54,10 @@ from orchestrator.job.stageprocess import Interrupted
 TYPE_CHECKING = False  # as typing's, whose import would cost a job 3 ms
 if TYPE_CHECKING:
     from typing import Any
+
+LASTING_SECONDS = 5.0
+"""What took so long to make is put on the disk at once, which takes about 0.01 s; the system does
+that with the rest within half a minute."""
 
 
 def run_job(
@@ -62,8 +70,8 @@ def run_job(
     """Run what is to be run, publish what was asked for, leave a manifest and a result.
 
     Raises:
-        Failure: there is no job in the folder, or it is running already. Everything that goes
-            wrong afterwards is in the result.
+        Failure: there is no job in the folder, it is running already, or the work folder cannot
+            be written. Everything that goes wrong afterwards is in the result.
     """
     job = read_job(folder)
     store = ArtefactStore(Path(job.artefacts), job.source.fingerprint)
@@ -78,6 +86,8 @@ def run_job(
             error_class=ErrorClass.RESOURCE,
             retryable=True,
         ) from error
+    except OSError as error:  # of the locks, or of a result that cannot be written
+        raise Failure(describe_os_error(error, f"{folder.root} could not be written")) from error
 
 
 class _JobRun:
@@ -113,10 +123,11 @@ class _JobRun:
             self._folder.result.unlink(missing_ok=True)
             remove_leftovers(self._manifest.intents)
             check_source(self._job.source)
+            ground = Ground.of(Path(self._job.publication.folder))
             self._begin()
             for step in self._plan(selection):
                 self._take(step)
-            published = self._publish()
+            published = self._publish(ground)
             self._drop_large()
         except Interrupted:
             status = "interrupted"
@@ -173,6 +184,11 @@ class _JobRun:
                 self._clock() - started,
                 device=record.device,
                 rung=record.rung,
+                rung_label=record.rung_label,
+                tries=tuple(
+                    Tried(str(one.get("label", "")), str(one["error"]["code"]))
+                    for one in record.tries
+                ),
                 warm=record.warm,
                 threads=record.threads,
                 load_seconds=record.load_seconds,
@@ -215,7 +231,10 @@ class _JobRun:
         artefact = Artefact(
             ARTEFACT_VERSION, step.stage.name, step.key, self._job.id, result.outputs, result.facts
         )
-        self._store.commit(artefact, made.folder.outputs)
+        lasting: tuple[str, ...] = ()
+        if result.load_seconds + result.run_seconds >= LASTING_SECONDS:
+            lasting = tuple(output.name for output in step.stage.outputs if not output.large)
+        self._store.commit(artefact, made.folder.outputs, lasting)
         self._artefacts[step.stage.name] = artefact
         self._warnings.extend(made.warnings)
         record = self._manifest.stages[step.stage.name]
@@ -237,7 +256,7 @@ class _JobRun:
                 facts.update(self._artefacts[stage.name].facts)
         return facts
 
-    def _publish(self) -> tuple[Published, ...]:
+    def _publish(self, ground: Ground) -> tuple[Published, ...]:
         facts = self._facts()
         wanted = deliveries(self._job, self._artefacts, self._store, facts)
         if wanted and facts.get("cues") == 0:
@@ -245,31 +264,42 @@ class _JobRun:
                 StageWarning("no_speech", "no speech was found, so there is nothing to publish")
             )
             return ()
-        if wanted:
-            # What goes into the library must be known as ours again: the folder whose manifest
-            # says so has to be there after a power cut as well.
-            fsync_folder(self._folder.root.parent)
-        published: list[Published] = []
+        intents = {delivery: intent_of(delivery) for delivery in wanted}
+        self._record_intents(intent for intent in intents.values() if intent is not None)
+        there: list[Delivery] = []
         kept: list[Failure] = []
-        for delivery in wanted:
+        for delivery, intent in intents.items():
             try:
-                published.append(self._deliver(delivery))
+                if intent is not None:
+                    ground.check()
+                    self._deliver(delivery, intent)
+                there.append(delivery)
             except Failure as failure:
                 if failure.info.code != NAME_TAKEN:
                     raise
                 kept.append(failure)
-            self._manifest.published = tuple(published)
-            self._manifest.save(self._folder)
-        if kept and not published:
+        if kept and not there:
             raise kept[0]
         self._warnings.extend(StageWarning("kept_existing", one.info.message) for one in kept)
+        self._manifest.published = confirm(there)
         self._manifest.intents = ()
-        return tuple(published)
+        return self._manifest.published
 
-    def _deliver(self, delivery: Delivery) -> Published:
-        owned = self._job.publication.owned
+    def _record_intents(self, intents: Iterable[Intent]) -> None:
+        """What goes into the library must be known as ours after a power cut as well."""
+        before = self._manifest.intents
+        self._manifest.intents = (*before, *intents)
+        if self._manifest.intents != before:
+            self._manifest.save(self._folder, lasting=True)
+            fsync_folder(self._folder.root.parent)
+
+    def _deliver(self, delivery: Delivery, intent: Intent) -> None:
+        # An earlier run of this job may have published what it made then, and lost it since.
+        intended = self._manifest.intents
+        ours = {one.sha256 for one in intended if one.target == intent.target}
+        ours.add(self._job.publication.owned.get(delivery.target.name, ""))
         try:
-            return publish(delivery, owned, self._record_intent, self._raise_if_cancelled)
+            publish(delivery, intent, ours, self._record_intent, self._raise_if_cancelled)
         except Failure as failure:
             if failure.info.code == ARTEFACT_DAMAGED:
                 discard(delivery.made.parent)
@@ -281,7 +311,7 @@ class _JobRun:
 
     def _record_intent(self, intent: Intent) -> None:
         self._manifest.intents = (*self._manifest.intents, intent)
-        self._manifest.save(self._folder)
+        self._manifest.save(self._folder, lasting=True)
 
     def _drop_large(self) -> None:
         if self._job.keep == "all":

@@ -31,6 +31,9 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
+_WORDS = b"written by verify_install.py"
+
+
 def check_disk_space(context: Context) -> Check:
     """The work folder's disk has room for what is still to be built and fetched, and to work in."""
     name = "disk space"
@@ -108,19 +111,35 @@ def check_output(context: Context) -> Check:
 
 def _writable(name: str, folder: Path, fix: str) -> Check:
     """Really write a small file: permission bits say little as root or on a network share."""
-    probe = folder / temporary_name("probe.txt")
     try:
-        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        try:
-            os.write(descriptor, b"written by verify_install.py")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-            probe.unlink()
+        if not _write_without_name(folder):
+            _write_and_remove(folder / temporary_name("probe.txt"))
     except OSError as error:
         info = describe_os_error(error, f"writing into {folder}")
         return Check(name, False, info.message, f"{fix} {info.hint}")
     return Check(name, True, f"{folder} can be written to")
+
+
+def _write_without_name(folder: Path) -> bool:
+    """False where that cannot be done. A file without a name is gone however we end."""
+    try:
+        descriptor = os.open(folder, os.O_WRONLY | os.O_TMPFILE, 0o600)
+    except (AttributeError, OSError):  # not this system, or not this file system
+        return False
+    try:
+        os.write(descriptor, _WORDS)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _write_and_remove(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        os.write(descriptor, _WORDS)
+    finally:
+        os.close(descriptor)
+        path.unlink()
 
 
 def check_input(context: Context) -> Check:

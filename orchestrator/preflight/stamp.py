@@ -42,9 +42,10 @@ def is_fresh(work_dir: Path, key: str) -> bool:
 
 
 def write_stamp(work_dir: Path, key: str) -> None:
-    """Record that the verification has passed. Raises: OSError."""
+    """Record that the verification has passed: a power cut may take that. Raises: OSError."""
     when = utc_now()
-    write_json(work_dir / STAMP, {"key": key, "verified_at": when})
+    stamp = {"key": key, "verified_at": when}
+    write_json(work_dir / STAMP, stamp, whole=False, lasting=False)
 
 
 def _states(folder: Path) -> list[list[object]]:

@@ -93,12 +93,12 @@ class Fetcher:
         variables = clean_environment()
         variables["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
         variables["HF_HUB_DISABLE_TELEMETRY"] = "1"
-        token = self.hub_token() or variables.get(TOKEN_VARIABLE, "")
-        if token:
+        token = self.hub_token()
+        if token is not None:
             variables[TOKEN_VARIABLE] = token
         command = [str(python), "-I", str(_HUB_CHILD), source.repository, source.revision]
         command += [str(arrived / "hub"), str(answer), *spec.files]
-        self._run(command, variables, arrived, spec, 1, token)  # its last line is the reason
+        self._run(command, variables, arrived, spec, 1)  # its last line is the reason
         paths = json.loads(answer.read_text(encoding="utf-8"))
         return {name: [Path(paths[name])] for name in spec.files}
 
@@ -109,7 +109,6 @@ class Fetcher:
         folder: Path,
         spec: ModelSpec,
         told: int,
-        secret: str = "",
     ) -> None:
         done = run(
             command,
@@ -119,8 +118,7 @@ class Fetcher:
             on_tick=lambda: self.progress(min(bytes_below(folder), spec.size), spec.size),
         )
         if done.status != 0:
-            reason = done.last_lines(told) or f"exit status {done.status}"
-            raise SourceFailed(reason.replace(secret, "***") if secret else reason)
+            raise SourceFailed(done.last_lines(told) or f"exit status {done.status}")
 
 
 def bytes_below(folder: Path) -> int:

@@ -12,6 +12,7 @@ from orchestrator.contract.paths import WorkFolder
 from orchestrator.provision.fetch import bytes_below
 from orchestrator.provision.models import Store, discard, find_ready_model
 from orchestrator.provision.process import Report, no_report
+from orchestrator.turns import BY_HAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def remove_model(store: Store, name: str, report: Report = no_report) -> int:
             "run-pipeline models list shows what is there.",
         )
     try:
-        with ProcessLock(work.lock):
+        with ProcessLock(work.lock, purpose=BY_HAND):
             discard(store, name, report)
     except LockHeld as error:
         raise fail(

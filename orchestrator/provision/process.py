@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import re
 import subprocess
 import sys
 import threading
@@ -16,13 +15,13 @@ from pathlib import Path
 from typing import IO
 
 from orchestrator.contract.locks import LockHeld, ProcessLock, describe_holder
+from orchestrator.contract.secrets import masked, secret_values
 
 TICK_SECONDS = 0.2
 """How often a caller of :func:`run` gets to look at its command's progress."""
 
 _TAIL_LINES = 400
 _WATCHED = Path(__file__).with_name("watched.py")
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
 Report = Callable[[str], None]
 
@@ -81,6 +80,8 @@ def run(
 ) -> Completed:
     """Run a command to its end; it is ended with all its children when this process dies.
 
+    Secrets of its environment are hidden in all that it prints.
+
     Args:
         lock: kept held until the command has ended, even when this process is killed.
         on_line: called in this thread with each line the command prints.
@@ -102,7 +103,9 @@ def run(
     assert process.stdout is not None
     assert process.stdin is not None
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
+    reader = threading.Thread(
+        target=_read, args=(process.stdout, lines, secret_values(environment)), daemon=True
+    )
     reader.start()
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     try:
@@ -126,10 +129,9 @@ def run(
     return Completed(status, tuple(tail))
 
 
-def _read(stream: IO[bytes], lines: queue.SimpleQueue[str | None]) -> None:
+def _read(stream: IO[bytes], lines: queue.SimpleQueue[str | None], secrets: Sequence[str]) -> None:
     for raw in stream:
-        text = raw.decode("utf-8", "replace").rstrip()
-        lines.put(_CREDENTIALS.sub("***@", text))
+        lines.put(masked(raw.decode("utf-8", "replace").rstrip(), secrets))
     lines.put(None)
 
 

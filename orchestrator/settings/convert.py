@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
@@ -10,6 +11,9 @@ from orchestrator.catalogue import Catalogue
 from orchestrator.settings.layers import DEPTHS, Key, Leaf
 from orchestrator.settings.schema import Settings
 from orchestrator.settings.yaml12 import scalar
+
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+"""How an address begins. One letter before the colon is a drive of Windows."""
 
 
 def convert(leaf: Leaf, catalogue: Catalogue) -> Leaf:
@@ -72,7 +76,12 @@ def _parse(text: str, kind: str) -> Any:
 
 
 def _located(text: str, base: Path, *, always: bool) -> str | Path:
-    """An absolute path; a model's name (no ``.``, ``~`` or root before it) stays a name."""
+    """An absolute path; a model's name (no ``.``, ``~`` or root before it) stays a name.
+
+    An address stays a text, and is refused where a path is wanted.
+    """
+    if ADDRESS.match(text):
+        return text
     if not always and not text.startswith((".", "~")) and not Path(text).is_absolute():
         return text
     try:

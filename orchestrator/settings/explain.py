@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalogue import Catalogue
 from orchestrator.catalogue.suggest import did_you_mean
+from orchestrator.contract.secrets import masked
+from orchestrator.settings.convert import ADDRESS
 from orchestrator.settings.layers import DEPTHS, Key, Leaf, Problem, dotted, overlap
 from orchestrator.settings.schema import Settings
 
@@ -66,6 +68,8 @@ def _message(error: ErrorDetails, catalogue: Catalogue) -> str:
         message = f"must be {' or '.join(allowed)}, got {_shown(error['input'])}"
         return f"{message}; {hint}" if hint else message
     words = _WORDS.get(kind, error["msg"]).format(**context)
+    if kind == "is_instance_of" and ADDRESS.match(str(error["input"])):
+        words += ", not an address (mount the share, and name where it is mounted)"
     return f"{words}, got {_shown(error['input'])}"
 
 
@@ -89,10 +93,10 @@ def _unknown_key(location: Key, catalogue: Catalogue) -> str:
 
 
 def _shown(value: object) -> str:
-    """``value`` as YAML would show it, short, with no control character."""
+    """``value`` as YAML would show it, short, with no control character and no password."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):
         return str(value).lower()
-    text = repr(list(value)) if isinstance(value, tuple) else repr(value)
+    text = masked(repr(list(value)) if isinstance(value, tuple) else repr(value))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

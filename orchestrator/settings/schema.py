@@ -49,6 +49,7 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PROFILE = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _BACKEND = re.compile(r"auto|cpu|xpu|cu\d{2,3}|rocm\d+(\.\d+)*")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+_HUB_TOKEN = re.compile(r"hf_[A-Za-z0-9]{16,}")
 
 
 def _listed(value: object) -> object:
@@ -235,6 +236,7 @@ class Settings(BaseModel):
     vram_threshold: Percent = 90.0
     throttle_delay: Annotated[float, Field(gt=0)] = 5.0
     drain_seconds: Seconds = 30.0
+    storage_wait_seconds: Seconds = 0.0
     work_dir: Path | None = None
     stage_paths: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = ()
     keep: Literal["small", "all"] = "small"
@@ -251,6 +253,16 @@ class Settings(BaseModel):
     stages: Annotated[StageValues, Frozen, PlainSerializer(plain)] = Field(
         default_factory=lambda: MappingProxyType({})
     )
+
+    @field_validator("hub_token_file")
+    @classmethod
+    def _no_token(cls, value: Path | None) -> Path | None:
+        if value is not None and _HUB_TOKEN.fullmatch(value.name):
+            raise ValueError(
+                "must name a file, and not be the token: write the token into a file that only "
+                "you may read, and name that"
+            )
+        return value
 
     @field_validator("workflow")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from orchestrator.contract.atomic import read_json, write_json
+from orchestrator.contract.atomic import put_json, read_json
 from orchestrator.contract.errors import fail
 from orchestrator.contract.exchange import StageOutcome, StageRequest
 from orchestrator.contract.languages import normalise
@@ -64,7 +64,7 @@ class CueJob:
 
     def _write(self, lines: Sequence[Sequence[str]], note: str) -> None:
         cues = [replace(cue, lines=tuple(own)) for cue, own in zip(self.cues, lines, strict=True)]
-        write_json(self._request.output("cues"), cues_to_json(cues, self.target))
+        put_json(self._request.output("cues"), cues_to_json(cues, self.target))
         # Subtitle files are in the time of the media, everything before them in that of the audio.
         offset = read_json(self._request.input("audio_info"))["offset"]
         shown = [cue.shifted(offset) for cue in cues]

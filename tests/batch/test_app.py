@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from batch import candidates, filejob, storage
 from batch.app import Bus
 from batch.events import (
     AllDecided,
@@ -24,10 +26,14 @@ from batch.events import (
     RunFinished,
     Skipped,
     StageProgress,
+    Throttled,
+    ThrottleEnded,
 )
 from batch.listing import DirectoryListing
 from batch.state import State
 from orchestrator.contract.errors import ErrorClass, fail
+from orchestrator.contract.job import JobResult, read_job_result
+from orchestrator.contract.paths import JobFolder
 
 from .conftest import Ear, Run, add, make_recipe, walk
 
@@ -154,7 +160,75 @@ async def test_a_library_that_vanishes_under_a_job_ends_the_run(
     assert await run() == 75
     assert run.error is not None
     assert run.error.error_class is ErrorClass.STORAGE
-    assert run.statuses["a.mkv"] == "failed"
+    assert run.statuses["a.mkv"] == "interrupted", "it is to be done again"
+
+
+async def test_a_library_that_comes_back_is_waited_for(
+    run: Run, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gone under a job: its file is done again, and the others as if nothing had been."""
+    monkeypatch.setattr(storage, "LOOK_SECONDS", 0.05)
+    gate, away = tmp_path / "gate", tmp_path / "unmounted"
+    run.plan = replace(run.plan, max_workers=1, storage_wait_seconds=600.0)
+    run.with_recipe(make_recipe("waits", gate))
+    for name in ("a.mkv", "b.mkv"):
+        add(library, name)
+
+    def vanish() -> None:
+        if not gate.exists():
+            library.rename(away)
+            library.mkdir()
+            gate.touch()
+
+    def come_back() -> None:
+        library.rmdir()
+        away.rename(library)
+
+    run.ear.on(StageProgress, vanish)
+    run.ear.on(Throttled, come_back)
+    with trio.fail_after(60):
+        assert await run() == 0
+    assert run.statuses == {"a.mkv": "done", "b.mkv": "done"}
+    (held,) = run.ear.of(Throttled)
+    assert "went away" in held.reason
+    assert "waiting for it until" in held.reason
+    assert len(run.ear.of(ThrottleEnded)) == 1
+    assert sorted(os.listdir(library)) == ["a.en.srt", "a.mkv", "b.en.srt", "b.mkv"]
+
+
+async def test_a_stop_does_not_wait_for_a_disk_that_hangs(
+    run: Run, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(library, "a.mkv")
+    released = threading.Event()
+
+    def hangs(item: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        released.wait()
+
+    monkeypatch.setattr(candidates, "_as_it_is", hangs)
+    try:
+        with trio.fail_after(60):
+            assert await run() == 130
+    finally:
+        released.set()
+    assert run.statuses == {}, "nothing of it had begun"
+
+
+async def test_what_was_published_and_is_not_there_is_not_done(
+    run: Run, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(library, "a.mkv")
+    read = read_job_result
+
+    def read_and_remove(folder: JobFolder) -> JobResult | None:
+        result = read(folder)
+        (library / "a.en.srt").unlink()
+        return result
+
+    monkeypatch.setattr(filejob, "read_job_result", read_and_remove)
+    assert await run() == 5
+    assert (run.statuses, run.errors) == ({"a.mkv": "failed"}, {"storage_error"})
 
 
 async def test_a_work_folder_that_cannot_be_written_ends_the_run(run: Run, library: Path) -> None:

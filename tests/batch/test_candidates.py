@@ -18,7 +18,7 @@ from batch.listing import DirectoryListing
 from batch.queue import Queue
 from batch.scan import Places, Scan
 from batch.state import State
-from orchestrator.contract.errors import ErrorInfo, Failure, fail
+from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure, fail
 from orchestrator.contract.job import JobOutput
 from orchestrator.contract.keys import fingerprint
 from orchestrator.contract.media import AudioTrack, ProbeResult
@@ -34,13 +34,14 @@ class FakeProber:
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
+        self.errors: dict[str, ErrorInfo] = {}
 
     async def probe(self, path: str) -> ProbeResult:
         await trio.lowlevel.checkpoint()
         name = os.path.basename(path)
         self.asked[name] += 1
         audio = () if name.startswith("silent") else (AudioTrack(0, "aac", "en"),)
-        error = None
+        error = self.errors.get(name)
         if name.startswith(("stalls", "text")):
             error = ErrorInfo("bad", name, retryable=name.startswith("stalls"))
         return ProbeResult(fingerprint(Path(path)), 60.0, "mkv", audio, error=error)
@@ -229,3 +230,61 @@ async def test_a_lost_disk_ends_the_survey(library: Path, make: Make, queue: Que
     candidates = make()
     with pytest.RaisesGroup(Failure, flatten_subgroups=True):
         await candidates.survey(walking())
+
+
+class Disk:
+    """Storage that is lost, and back as soon as anybody asks; ``then`` happens meanwhile."""
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        self.asked: list[str] = []
+        self._then = then
+
+    async def comes_back(self, error: ErrorInfo, since: float) -> bool:
+        self.asked.append(error.code)
+        self._then()
+        return len(self.asked) == 1
+
+
+async def test_a_file_on_a_disk_that_was_away_is_looked_into_again(
+    library: Path, state: State, ear: Ear, queue: Queue, prober: FakeProber
+) -> None:
+    add_settled(library, "a.mkv")
+    stalled = ErrorInfo("probe_stalled", "slow", error_class=ErrorClass.STORAGE, retryable=True)
+    prober.errors["a.mkv"] = stalled
+    disk = Disk(lambda: prober.errors.pop("a.mkv"))
+    candidates = Candidates[str](
+        Scan(Places(str(library), None), POLICY, state, ear, lambda: OLD_NS),
+        POLICY,
+        state,
+        prober,  # type: ignore[arg-type]
+        ear,
+        lambda task: task.item.name,
+        queue,
+        comes_back=disk.comes_back,
+    )
+    await candidates.survey(walk(library))
+    assert disk.asked == ["probe_stalled"]
+    assert names(ear.of(Queued)) == ["a.mkv"]
+    assert ear.of(FileFinished) == []
+
+
+async def test_a_file_that_is_away_at_its_turn_is_taken_when_its_disk_is_back(
+    library: Path, state: State, ear: Ear, queue: Queue, prober: FakeProber
+) -> None:
+    add_settled(library, "a.mkv")
+    disk = Disk(lambda: library.with_name("unmounted").rename(library))
+    candidates = Candidates[str](
+        Scan(Places(str(library), None), POLICY, state, ear, lambda: OLD_NS),
+        POLICY,
+        state,
+        prober,  # type: ignore[arg-type]
+        ear,
+        lambda task: task.item.name,
+        queue,
+        comes_back=disk.comes_back,
+    )
+    await candidates.survey(walk(library))
+    os.rename(library, library.with_name("unmounted"))
+    (task,) = await take_all(candidates, queue)
+    assert (task.item.name, disk.asked) == ("a.mkv", ["source_unreadable"])
+    assert ear.of(FileFinished) == []

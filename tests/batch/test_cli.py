@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from batch import cli
+from batch.load import Counters
 from batch.options import Options
 from batch.session import new_run_id
 from orchestrator.contract.errors import ErrorClass, ExitCode, fail
@@ -138,16 +140,29 @@ def test_a_work_folder_that_cannot_be_used(
         (fail("environment_build_failed", "no", error_class=ErrorClass.ENVIRONMENT), 4),
         (fail("disk_full", "no", error_class=ErrorClass.STORAGE), 75),
         (KeyboardInterrupt(), 130),
+        (OSError(errno.EIO, "Input/output error", "/batch"), 75),
+        (ExceptionGroup("", [OSError(errno.ESTALE, "Stale file handle")]), 75),
     ],
 )
 def test_the_exit_code_says_why_it_could_not_start(
     run: Run, library: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: ExitCode
 ) -> None:
-    def stopped(options: Options) -> int:
+    def stopped(options: Options, load_since: Counters) -> int:
         raise raised
 
     monkeypatch.setattr("batch.session.run_session", stopped)
     assert run(library)[0] == code
+
+
+def test_a_bug_is_not_taken_for_a_broken_disk(
+    run: Run, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(options: Options, load_since: Counters) -> int:
+        raise ExceptionGroup("", [OSError(errno.EIO, "Input/output error"), KeyError("x")])
+
+    monkeypatch.setattr("batch.session.run_session", stopped)
+    with pytest.raises(ExceptionGroup):
+        run(library)
 
 
 def test_options_reach_the_session(
@@ -155,7 +170,7 @@ def test_options_reach_the_session(
 ) -> None:
     seen: list[Options] = []
 
-    def remember(options: Options) -> int:
+    def remember(options: Options, load_since: Counters) -> int:
         seen.append(options)
         return 0
 
@@ -171,7 +186,7 @@ def test_options_reach_the_session(
 def test_run_ids_are_unique_and_name_their_time() -> None:
     one, other = new_run_id(), new_run_id()
     assert one != other
-    assert len(one) == len("20260131T220000Z-1a2b3c")
+    assert len(one) == len("20260131T220000Z-1a2b3c4d5e6f")
 
 
 def test_a_settings_file_to_start_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

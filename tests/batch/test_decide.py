@@ -18,10 +18,10 @@ from batch.decide import (
     Work,
     decide,
 )
+from batch.file_record import DONE, FAILED, INTERRUPTED, FileRecord
 from batch.folder_view import FolderView, target_folder
 from batch.listing import DirectoryListing, MediaFile
 from batch.ownership import DiskLibrary, Ownership
-from batch.state import DONE, FAILED, INTERRUPTED, FileRecord
 from orchestrator.contract.errors import ErrorClass, ErrorInfo
 from orchestrator.contract.files import sha256_file
 from orchestrator.contract.job import SPEECH, JobOutput, Published
@@ -180,9 +180,42 @@ def test_a_hopeless_failure_is_not_repeated_unless_asked() -> None:
     decision = decide(FILM, folder, POLICY, NOW_NS)
     assert isinstance(decision, Skip)
     assert decision.reason is Reason.FAILED_BEFORE
-    assert "Film.mkv is text" in decision.detail
+    assert decision.detail == (
+        "left alone until the file or the settings change; --retry-failed tries again"
+    )
     retry = replace(POLICY, retry_failed=True)
     assert reason(decide(FILM, folder, retry, NOW_NS, PROBE)) is Reason.RETRY
+
+
+def test_another_version_of_the_program_tries_it_again() -> None:
+    known = record(FAILED, outputs=(), error=HOPELESS)._replace(version="1.2")
+    folder = view(known=known)
+    assert reason(decide(FILM, folder, replace(POLICY, version="1.3"), NOW_NS, PROBE)) is (
+        Reason.RETRY
+    )
+    same = replace(POLICY, version="1.2")
+    assert reason(decide(FILM, folder, same, NOW_NS, PROBE)) is Reason.FAILED_BEFORE
+
+
+def test_a_file_whose_failure_is_unclear_waits_for_its_time() -> None:
+    crashed = ErrorInfo("stage_crashed", "it crashed", retryable=True)
+    later = NOW_NS / 1e9 + 60
+    known = record(FAILED, outputs=(), error=crashed)._replace(failures=2, retry_after=later)
+    decision = decide(FILM, view(known=known), POLICY, NOW_NS)
+    assert isinstance(decision, Skip)
+    assert decision.reason is Reason.RETRY_LATER
+    assert decision.detail.startswith("next try not before 2023-11-14 22:14 UTC")
+    after = decide(FILM, view(known=known), POLICY, NOW_NS + 61 * 10**9, PROBE)
+    assert reason(after) is Reason.RETRY
+    changed = FILM._replace(mtime_ns=OLD_NS + 1)
+    new = replace(PROBE, fingerprint="other")
+    assert reason(decide(changed, view(known=known), POLICY, NOW_NS, new)) is Reason.CHANGED
+
+
+def test_a_broken_installation_is_not_the_files_fault() -> None:
+    broken = ErrorInfo("environment_broken", "no av", "build", ErrorClass.ENVIRONMENT)
+    folder = view(known=record(FAILED, outputs=(), error=broken))
+    assert reason(decide(FILM, folder, POLICY, NOW_NS, PROBE)) is Reason.RETRY
 
 
 def test_a_failure_that_may_pass_is_tried_again() -> None:

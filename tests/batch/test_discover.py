@@ -272,6 +272,53 @@ def test_an_empty_mount_point_in_place_of_the_share_is_noticed(tmp_path: Path) -
     assert caught.value.info.code == "storage_lost"
 
 
+def test_a_walk_goes_on_where_its_disk_went_away(tmp_path: Path) -> None:
+    library, away = tmp_path / "library", tmp_path / "unmounted"
+    make(library, "a.mkv", "b/b.mkv", "b/c/c.mkv", "d/d.mkv")
+    listings = discover(str(library), RULES)
+    found = [next(listings).folder, next(listings).folder]
+    library.rename(away)
+    library.mkdir()
+    with pytest.raises(Failure, match="went away"):
+        next(listings)
+    library.rmdir()
+    with pytest.raises(Failure, match="Cannot read the input"):
+        next(listings)
+    shutil.copytree(away, library)  # it has other numbers now, as after a new mount
+    found += [listing.folder for listing in listings]
+    names = [os.path.relpath(folder, library) for folder in found]
+    assert names == [".", "b", "b/c", "d"], "each folder once"
+
+
+def test_a_folder_in_the_middle_of_which_the_disk_failed_is_listed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, "a.mkv", "b.mkv")
+    listings = discover(str(tmp_path), RULES)
+    scandir = os.scandir
+
+    def fails(handle: int) -> object:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", fails)
+        with pytest.raises(Failure) as caught:
+            next(listings)
+        assert caught.value.info.code == "input_unreadable"
+    assert os.scandir is scandir
+    assert [item.name for item in next(listings).media] == ["a.mkv", "b.mkv"]
+
+
+def test_a_root_that_is_unmounted_before_it_is_listed_is_noticed(tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    make(library, "a.mkv")
+    listings = discover(str(library), RULES)
+    library.rename(tmp_path / "unmounted")
+    library.mkdir()
+    with pytest.raises(Failure, match="not the same folder"):
+        next(listings)
+
+
 def test_an_entry_that_cannot_be_looked_at(tmp_path: Path) -> None:
     class Entry:
         def is_symlink(self) -> bool:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import trio
 
-from batch.events import FileFinished, FileParked, FileStarted, StageProgress
+from batch.events import FileFinished, FileParked, FileStarted, RunFinished, StageProgress
 from batch.schedule.model import Limits
 from batch.state import State
 from batch.status import read_status
@@ -106,7 +106,7 @@ async def test_killing_a_worker_costs_its_attempt_only(
     assert run.statuses == {"a.mkv": "done", "b.mkv": "done"}
 
 
-async def test_a_job_that_is_killed_takes_its_workers_attempt_along(
+async def test_a_job_that_is_killed_takes_its_workers_attempt_along_and_is_run_once_more(
     run: Run, library: Path, tmp_path: Path
 ) -> None:
     run.plan = replace(run.plan, max_workers=1)
@@ -124,10 +124,10 @@ async def test_a_job_that_is_killed_takes_its_workers_attempt_along(
             process.kill()
 
     run.ear.on(StageProgress, kill_the_job)
-    run.ear.on(FileFinished, (tmp_path / "gate").touch)
-    assert await run() == 5
-    assert sorted(run.statuses.values()) == ["done", "failed"]
-    assert run.errors == {"job_died"}
+    run.ear.on(FileParked, (tmp_path / "gate").touch)
+    assert await run() == 0
+    assert run.statuses == {"a.mkv": "done", "b.mkv": "done"}
+    assert len(run.ear.of(FileParked)) == len(set(killed)) == 1
     assert "its job is gone" in [line["what"] for line in lines(run, "worker")]
 
 
@@ -161,15 +161,22 @@ async def test_a_stage_that_stalls_is_replaced_and_told(run: Run, library: Path)
 
 
 async def test_where_no_worker_can_be_started_the_jobs_say_why(run: Run, library: Path) -> None:
+    """All others would fail alike, so none of them is begun."""
+    run.plan = replace(run.plan, max_workers=1)
     recipe = make_recipe()
     (stage,) = recipe.stages
     nothing = changed(stage.environment, python="/no/such/python")
     run.with_recipe(replace(recipe, stages=(changed(stage, environment=nothing),)))
-    for name in ("a.mkv", "b.mkv", "c.mkv"):
-        add(library, name)
+    for number in range(9):
+        add(library, f"{number}.mkv")
     with trio.fail_after(60):
-        assert await run() == 5
+        assert await run() == 4
     assert run.errors == {"environment_missing"}
+    assert run.error is not None
+    assert run.error.code == "environment_missing"
+    (ended,) = run.ear.of(RunFinished)
+    assert len(run.statuses) + ended.not_begun == 9
+    assert ended.not_begun >= 4, "none but those that were ready, and what was beside them"
     assert {one["warm"] for one in lines(run, "attempt")} == {False}
 
 

@@ -88,6 +88,13 @@ def test_all_that_runs_and_waits_is_told() -> None:
     ]
 
 
+def test_names_of_other_files_in_the_reasons_are_harmless() -> None:
+    words = "waits for the GPU: /m/\x1b]0;x\x07.mkv on cuda:0"
+    file = {"file": "/m/a.mkv", "state": "queued", "code": "gpu", "words": words}
+    told = about_all({**STATUS, "holding": "a\x1b[2J", "files": [file]}, "/m")
+    assert all(line.isprintable() for line in told)
+
+
 def test_one_file_is_told_by_its_path() -> None:
     assert about_file(STATUS, "/m/d.mkv", "/m") == "d.mkv: not started yet (look_ahead)"
     assert about_file(STATUS, "/m/far-back.mkv", "/m") is None

@@ -21,19 +21,25 @@ from batch.events import (
     StageProgress,
     StagesPlanned,
 )
-from batch.filejob import FileRunner, Task
+from batch.file_record import DONE, FAILED, INTERRUPTED, STARTED, FileRecord
+from batch.filejob import Begun, FileRunner, Task
 from batch.folder_view import FolderView
 from batch.listing import DirectoryListing, MediaFile
 from batch.ownership import DiskLibrary
+from batch.places import Place
 from batch.queue import Waiting
+from batch.recovery import with_published
 from batch.scan import Candidate
 from batch.schedule.model import Need, Step
-from batch.state import DONE, FAILED, INTERRUPTED, STARTED, FileRecord, State
+from batch.state import State
+from batch.storage import Storage
 from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
+from orchestrator.contract.files import sha256_file
 from orchestrator.contract.job import JOB_RESULT_VERSION, JobResult
 from orchestrator.contract.keys import fingerprint
-from orchestrator.contract.paths import WorkFolder
+from orchestrator.contract.paths import JobFolder, WorkFolder
 from orchestrator.contract.records import to_json
+from orchestrator.job.manifest import Intent, open_manifest
 from orchestrator.launcher import Orders, job_argv
 from orchestrator.prepare import JobMaker, Recipe
 
@@ -77,9 +83,11 @@ class Runner:
         self.state = state
         self.ear = ear
         self.orders = Orders(cancel_seconds=0.2)
+        self.storage = Storage((), 0.0, lambda reason: None, lambda error: None)
         self.media = add(folder / "library", "film.mkv")
         self.script: str | None = None
         self.executable = sys.executable
+        self._runner: FileRunner | None = None
 
     @property
     def task(self) -> Task:
@@ -102,10 +110,19 @@ class Runner:
             return job_argv(folder)
         return [self.executable, "-c", self.script, str(folder)]
 
+    def stays(self) -> None:
+        """Let the files that follow be of one run."""
+        maker = JobMaker(self.work, "me")
+        self._runner = FileRunner(
+            make_recipe(), maker, self.state, self.orders, RUN, self.storage, argv=self.argv
+        )
+
     async def run(self, recipe: Recipe | None = None) -> FileFinished:
         recipe = recipe or make_recipe()
         maker = JobMaker(self.work, "me")
-        runner = FileRunner(recipe, maker, self.state, self.orders, RUN, argv=self.argv)
+        runner = self._runner or FileRunner(
+            recipe, maker, self.state, self.orders, RUN, self.storage, argv=self.argv
+        )
         task = self.task
         waiting = Waiting(Candidate(task.item, NO_FOLDER), (0.0,), 60.0)
         desk = Desk(waiting, 0, Consent(self.ear), ("fake",), 0.0)
@@ -171,7 +188,11 @@ PRINTS = 'print(\'no message\'); print(\'{"v": 99, "type": "progress"}\')'
 async def test_a_job_that_leaves_no_result_has_died(
     runner: Runner, script: str, words: str
 ) -> None:
+    """Once it may be by chance: the file goes on. Twice it has failed."""
     runner.script = script
+    runner.stays()
+    finished = await runner.run()
+    assert finished.status == status_of(runner) == INTERRUPTED
     finished = await runner.run()
     assert finished.error is not None
     assert (finished.error.code, finished.error.retryable) == ("job_died", True)
@@ -191,6 +212,36 @@ async def test_the_result_of_another_run_is_none(runner: Runner) -> None:
     assert finished.error.code == "job_died"
 
 
+@pytest.mark.parametrize(
+    ("facts", "verified", "lost", "missing"),
+    [
+        ({}, None, 0.0, ()),
+        ({"length_verified": True}, True, 0.0, ()),
+        (
+            {"length_verified": False, "lost_seconds": 2.5, "missing": [[1, 3.5]]},
+            *(False, 2.5, ((1.0, 3.5),)),
+        ),
+        ({"length_verified": "yes", "lost_seconds": "2", "missing": [[1], 2]}, None, 0.0, ()),
+    ],
+)
+async def test_what_was_found_out_about_the_sound_is_passed_on(
+    runner: Runner,
+    facts: dict[str, object],
+    verified: bool | None,
+    lost: float,
+    missing: tuple[tuple[float, float], ...],
+) -> None:
+    result = JobResult(JOB_RESULT_VERSION, "1", RUN, "done", (), facts=facts)
+    runner.script = (
+        "import sys, pathlib\n"
+        f"pathlib.Path(sys.argv[1], 'job_result.json').write_text({json.dumps(to_json(result))!r})"
+    )
+    finished = await runner.run()
+    assert finished.status == "done"
+    assert (finished.length_verified, finished.lost_seconds) == (verified, lost)
+    assert (finished.missing, finished.partial) == (missing, lost > 0)
+
+
 async def test_what_a_job_said_before_it_went_without_a_result_is_its_cause(
     runner: Runner,
 ) -> None:
@@ -200,6 +251,30 @@ async def test_what_a_job_said_before_it_went_without_a_result_is_its_cause(
     finished = await runner.run()
     assert finished.error is not None
     assert finished.error.code == "disk_full"
+
+
+async def test_a_file_that_failed_while_the_storage_was_lost_is_to_be_done_again(
+    runner: Runner,
+) -> None:
+    """However it looks: a file that was cut off reads like one that is damaged."""
+    places = (Place("the library", str(runner.media.parent), written=True),)
+    given_up: list[ErrorInfo] = []
+    runner.storage = Storage(places, 0.0, lambda reason: None, given_up.append)
+    await runner.storage.lost()
+    away = runner.media.parent.with_name("unmounted")
+    runner.script = (
+        "import json, os, pathlib, sys\n"
+        f"os.rename({str(runner.media.parent)!r}, {str(away)!r})\n"
+        "print(json.dumps({'v': 1, 'run': 'r', 'type': 'finished', 'ok': False, 'error':"
+        " {'code': 'bad_media', 'message': 'noise', 'hint': '', 'class': 'input'}}))"
+    )
+    finished = await runner.run()
+    assert finished.error is not None
+    assert (finished.status, finished.error.code) == ("interrupted", "storage_lost")
+    assert finished.published == ()
+    assert given_up == [finished.error]
+    assert runner.record is not None
+    assert (runner.record.status, runner.record.error) == (INTERRUPTED, finished.error)
 
 
 async def test_warnings_come_through(runner: Runner, ear: Ear) -> None:
@@ -232,7 +307,7 @@ def test_a_state_that_cannot_be_written_is_raised(runner: Runner, state: State) 
     task = runner.task
     state.close()
     maker = JobMaker(runner.work, "me")
-    file_runner = FileRunner(make_recipe(), maker, state, runner.orders, RUN)
+    file_runner = FileRunner(make_recipe(), maker, state, runner.orders, RUN, runner.storage)
     with pytest.raises(Failure):
         file_runner.begin(task)
 
@@ -322,6 +397,36 @@ async def test_a_job_that_cannot_be_read_is_not_taken_up(runner: Runner) -> None
     (Path(finished.job_folder) / "job.json").write_text("{")
     assert (await runner.run(make_recipe("dies"))).status == "failed"
     assert runner.jobs == 2
+
+
+async def test_a_job_that_is_given_up_leaves_nothing_behind_and_is_not_forgotten(
+    runner: Runner,
+) -> None:
+    """The power went while it published; the settings are others now, and it goes once more."""
+    first = await runner.run(make_recipe("dies"))
+    folder = JobFolder(Path(first.job_folder))
+    mine, leftover = runner.media.with_name("film.en.srt"), runner.media.with_name(".half.tmp")
+    mine.write_text("ours")
+    leftover.write_text("ha")
+    manifest = open_manifest(folder, first.job_id)
+    manifest.intents = (
+        Intent(str(mine), sha256_file(mine), str(mine) + ".tmp"),
+        Intent(str(mine.with_suffix(".vtt")), "0" * 64, str(leftover)),
+    )
+    manifest.save(folder)
+    record = runner.record
+    assert record is not None
+    task = replace(runner.task, record=with_published(record))
+
+    maker, recipe = JobMaker(runner.work, "me"), changed_settings(make_recipe("dies"))
+    begun = FileRunner(recipe, maker, runner.state, runner.orders, RUN, runner.storage).begin(task)
+
+    assert isinstance(begun, Begun)
+    assert begun.folder != folder
+    assert not leftover.exists()
+    record = runner.record
+    assert record is not None
+    assert [one.path for one in record.published(str(mine.parent))] == [str(mine)]
 
 
 async def test_a_finished_file_gets_a_new_job(runner: Runner) -> None:

@@ -86,10 +86,9 @@ async def test_full_memory_is_waited_for_all_night(ear: Ear) -> None:
 
 
 async def test_it_samples_by_itself(monkeypatch: pytest.MonkeyPatch, ear: Ear) -> None:
-    monkeypatch.setattr("batch.gate.FIRST_SAMPLE_SECONDS", 0.0)
     monkeypatch.setattr("batch.gate.SAMPLE_SECONDS", 0.0)
     samples = iter([load(0, cpu=95), load(9, cpu=10)])
-    gate = Gate(LIMITS, lambda: next(samples, load(19, cpu=10)), ear)
+    gate = Gate(LIMITS, lambda: next(samples, load(19, cpu=10)), ear, first_after=0.0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(gate.watch)
         while not ear.of(ThrottleEnded):
@@ -97,3 +96,26 @@ async def test_it_samples_by_itself(monkeypatch: pytest.MonkeyPatch, ear: Ear) -
         nursery.cancel_scope.cancel()
     assert ear.of(Throttled)
     assert ear.of(ThrottleEnded) == [ThrottleEnded(19.0)]
+
+
+async def test_a_shut_door_lets_nothing_through_whatever_the_load(ear: Ear) -> None:
+    now = 100.0
+    gate = Gate(LIMITS, unused, ear, clock=lambda: now)
+    gate.note(load(0, cpu=10))
+    gate.shut("the library went away")
+    gate.note(load(1, cpu=95))
+    assert gate.holding(now + 10 * PATIENCE_SECONDS) == "the library went away"
+    assert not gate.is_patient
+    now = 160.0
+    gate.shut("")
+    assert gate.holding(now).startswith("other programs use the CPU"), "the load counts again"
+    words = [one for one in ear.events if isinstance(one, Throttled | ThrottleEnded)]
+    assert words[:2] == [Throttled("the library went away"), ThrottleEnded(60.0)]
+    assert [type(one) for one in words[2:]] == [Throttled]
+
+
+async def test_a_door_that_is_open_is_not_opened_again(ear: Ear) -> None:
+    gate = Gate(LIMITS, unused, ear, clock=lambda: 0.0)
+    gate.note(load(0, cpu=10))
+    gate.shut("")
+    assert (gate.holding(0.0), ear.of(ThrottleEnded)) == ("", [])

@@ -60,6 +60,8 @@ def test_a_finished_file() -> None:
         "time": STAMP,
         "path": "/m/a.mkv",
         "status": "failed",
+        "held": "",
+        "quarantined": False,
         "job_id": "20260131-000001",
         "job_folder": "",
         "seconds": 0.0,
@@ -75,6 +77,9 @@ def test_a_finished_file() -> None:
             "retryable": True,
         },
         "earlier": False,
+        "length_verified": None,
+        "lost_seconds": 0.0,
+        "missing": [],
     }
 
 

@@ -12,7 +12,7 @@ import pytest
 from batch import load
 from batch.admission import Load
 from batch.leases import Measured
-from batch.load import GpuReading, Gpus, LoadSampler
+from batch.load import GpuReading, Gpus, LoadSampler, counters
 from orchestrator.hardware import GpuMemory, GpuUse
 
 Times = namedtuple("Times", "user system idle iowait guest guest_nice")
@@ -83,6 +83,16 @@ def test_a_sample_covers_the_time_since_the_last(machine: Machine) -> None:
         measured=Measured(580, 100, {"cuda:0": (70, 20), "cuda:1": (92, 0)}),
     )
     assert asked == [[1, 2]]
+
+
+def test_the_first_sample_may_have_begun_before(machine: Machine) -> None:
+    since = counters()
+    machine.now += 0.75
+    machine.times = machine.times._replace(user=501.0, idle=5001.0)
+    sample = LoadSampler(since=since)
+    assert sample.elapsed == 0.75
+    assert sample().cpu == 50.0
+    assert sample.elapsed == 0.0
 
 
 def quiet(at: float) -> Load:

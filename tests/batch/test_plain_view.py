@@ -77,6 +77,20 @@ def test_every_event_worth_a_line() -> None:
     ]
 
 
+def test_a_file_that_has_lost_sound_is_called_partial() -> None:
+    whole = events.FileFinished("/m/a", "done", seconds=6, length_verified=True)
+    unknown = events.FileFinished("/m/b", "done", seconds=6, length_verified=False)
+    spans = ((60.0, 72.5), (90.0, 91.0))
+    partial = events.FileFinished("/m/c", "done", seconds=6, lost_seconds=13.5, missing=spans)
+    nobody_knows_where = events.FileFinished("/m/d", "done", seconds=6, lost_seconds=2)
+    assert Watched().lines(whole, unknown, partial, nobody_knows_where) == [
+        "/m/a: done in 6.0 s",
+        "/m/b: done in 6.0 s; length unverifiable",
+        "/m/c: done in 6.0 s; partial, 14 s of audio are missing (1:00 to 1:12, 1:30 to 1:31)",
+        "/m/d: done in 6.0 s; partial, 2.0 s of audio are missing",
+    ]
+
+
 def test_progress_is_mentioned_every_thirty_seconds_at_most() -> None:
     watched = Watched()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,13 +113,25 @@ def test_warnings_failures_of_before_and_interruptions() -> None:
     earlier = events.FileFinished(
         "/media/old.mkv", "failed", error=ErrorInfo("crashed", "it crashed"), earlier=True
     )
+    lasting = replace(earlier, path="/media/bad.mkv", quarantined=True)
     warned = events.FileFinished(
         "/media/w.mkv", "done", warnings=(StageWarning("audio_incomplete", "12 % missing"),)
     )
-    text = report(earlier, warned, events.FileFinished("/media/i", "interrupted"))
-    assert "  Failed before             1  in an earlier run; --retry-failed tries" in text
+    text = report(earlier, lasting, warned, events.FileFinished("/media/i", "interrupted"))
+    assert "  Failed before             2  1 on the list that --quarantine shows, 1 will be" in text
     assert "  Interrupted               1  the next run goes on with them\n" in text
     assert "  Warnings\n  ! 12 % missing (audio_incomplete)\n    w.mkv\n" in text
+
+
+def test_files_that_are_not_whole_or_may_not_be_are_counted() -> None:
+    text = report(
+        events.FileFinished("/media/a", "done", length_verified=True, lost_seconds=12.0),
+        events.FileFinished("/media/b", "done", length_verified=False),
+        events.FileFinished("/media/c", "done", length_verified=False),
+        events.FileFinished("/media/d", "failed", length_verified=False, lost_seconds=12.0),
+    )
+    assert "    partial                 1  sound is missing, and so are its subtitles;" in text
+    assert "    unverifiable            2  length unverifiable: a cut-off end would not" in text
 
 
 def test_throttling_is_reported() -> None:

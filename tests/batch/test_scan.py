@@ -8,9 +8,11 @@ import pytest
 
 from batch.decide import Failed, NeedsProbe, Policy, Reason, Skip, Work
 from batch.events import Discovered, FileFinished, Skipped
+from batch.file_record import FAILED, STARTED, Content
+from batch.ownership import DiskLibrary
 from batch.scan import Candidate, Places, Scan
-from batch.state import FAILED, STARTED, Content, State
-from orchestrator.contract.errors import ErrorInfo
+from batch.state import State
+from orchestrator.contract.errors import ErrorInfo, Failure
 from orchestrator.contract.files import sha256_file
 from orchestrator.contract.job import JobOutput, Published
 from orchestrator.contract.paths import JobFolder
@@ -162,3 +164,47 @@ def test_what_an_unfinished_job_only_meant_to_publish_is_not_ours(
     (candidate,) = scanned(library, state, ear)
 
     assert candidate.view.records["a.mkv"].published(str(library)) == []
+
+
+def test_a_walk_that_lost_its_disk_goes_on_when_it_is_back(
+    library: Path, state: State, ear: Ear
+) -> None:
+    for name in ("a/a.mkv", "b/b.mkv", "c/c.mkv"):
+        add(library, name, mtime_ns=OLD_NS - 3600 * 10**9)
+    away = library.with_name("unmounted")
+    asked: list[str] = []
+
+    def comes_back(error: ErrorInfo) -> bool:
+        asked.append(error.code)
+        away.rename(library)
+        return True
+
+    scan = Scan(Places(str(library), None), POLICY, state, ear, lambda: OLD_NS, comes_back)
+    found = scan.run(walk(library))
+    names = [next(found).item.name]
+    library.rename(away)
+    names += [candidate.item.name for candidate in found]
+    assert (names, asked) == (["a.mkv", "b.mkv", "c.mkv"], ["storage_lost"])
+
+
+def test_a_walk_whose_disk_stays_away_fails(library: Path, state: State, ear: Ear) -> None:
+    for name in ("a/a.mkv", "b/b.mkv"):
+        add(library, name)
+    scan = Scan(Places(str(library), None), POLICY, state, ear, lambda: OLD_NS)
+    found = scan.run(walk(library))
+    next(found)
+    library.rename(library.with_name("unmounted"))
+    with pytest.raises(Failure, match="went away"):
+        list(found)
+
+
+def test_a_target_that_was_away_is_looked_at_again(
+    library: Path, state: State, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(library, "a.mkv", mtime_ns=OLD_NS - 3600 * 10**9)
+    answers = iter([False, True])
+    monkeypatch.setattr(DiskLibrary, "writable", lambda self, folder: next(answers))
+    scan = Scan(Places(str(library), None), POLICY, state, ear, lambda: OLD_NS, lambda error: True)
+    (candidate,) = scan.run(walk(library))
+    assert candidate.view.writable
+    assert ear.of(FileFinished) == []

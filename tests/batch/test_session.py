@@ -5,7 +5,9 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,13 +105,20 @@ def test_a_dry_run_needs_no_lock(run: Run, library: Path, tmp_path: Path) -> Non
     assert f"process {os.getpid()}" in err
 
 
-def test_a_damaged_database_is_told(run: Run, library: Path, tmp_path: Path) -> None:
+def test_a_damaged_database_is_made_anew_and_told(run: Run, library: Path, tmp_path: Path) -> None:
     add(library, "a.mkv")
-    (tmp_path / "work").mkdir()
+    assert run()[0] == 0
     (tmp_path / "work" / "batch.db").write_text("no database " * 100)
-    for arguments in ((), ("--dry-run",)):
-        code, _, err = run(*arguments)
-        assert (code, "(state_damaged)" in err) == (75, True)
+    add(library, "b.mkv")
+    assert run("--dry-run")[0] == 0
+    code, out, err = run("--json")
+    assert code == 0
+    assert "file is not a database" in err
+    events = [json.loads(line) for line in out.splitlines()]
+    assert ["batch.db", "rebuilt"] in [one[:2] for one in events[0]["settings"]]
+    assert [one["reason"] for one in events if one["event"] == "skipped"] == ["already_done"]
+    (aside,) = tmp_path.glob("work/batch.db.damaged-*")
+    assert aside.read_text() == "no database " * 100
 
 
 def test_a_log_that_cannot_be_written_stops_it_before_any_work(
@@ -157,3 +166,75 @@ def test_a_single_file_and_an_output_folder(run: Run, library: Path, tmp_path: P
     for source, made in ((film, "a.en.srt"), (library, "series/a.en.srt")):
         assert run("--no-resume", "--output-dir", tmp_path / "out", source=source)[0] == 0
         assert (tmp_path / "out" / made).exists()
+
+
+def test_a_library_that_held_files_last_time_is_not_an_empty_one(run: Run, library: Path) -> None:
+    """An unmounted share: nothing to do would read as success."""
+    add(library, "Films/a.mkv")
+    assert run()[0] == 0
+    library.rename(library.with_name("unmounted"))
+    for missing in (True, False):
+        if not missing:
+            library.mkdir()
+        code, _, err = run()
+        assert code == 75
+        assert "storage_lost" in err
+        assert str(library) in err
+    add(library, "Films/notes.txt")
+    assert run()[0] == 75, "other files, but none of those that were there"
+    add(library, "Films/a.mkv")
+    assert run()[0] == 0
+
+
+def test_a_library_without_media_that_never_had_any_is_an_input_to_correct(
+    run: Run, library: Path
+) -> None:
+    code, _, err = run()
+    assert (code, "no_media" in err) == (3, True)
+    add(library, "a.mkv")
+    assert run()[0] == 0
+    code, _, err = run("--exclude", "*")
+    assert (code, "no_media" in err) == (3, True), "the files are there"
+
+
+def test_an_output_folder_that_was_emptied_is_asked_about(
+    run: Run, library: Path, tmp_path: Path
+) -> None:
+    add(library, "a.mkv")
+    output = tmp_path / "subtitles"
+    assert run("--output-dir", output)[0] == 0
+    output.rename(tmp_path / "unmounted")
+    for made in (False, True):
+        if made:
+            output.mkdir()
+        code, _, err = run("--output-dir", output)
+        assert (code, "storage_lost" in err) == (75, True)
+        assert "--no-resume" in err
+    assert os.listdir(output) == []
+    assert run("--output-dir", output, "--no-resume")[0] == 0
+    assert os.listdir(output) == ["a.en.srt"]
+
+
+def test_an_output_folder_that_was_never_used_may_be_empty(
+    run: Run, library: Path, tmp_path: Path
+) -> None:
+    add(library, "a.mkv")
+    assert run()[0] == 0
+    (tmp_path / "new").mkdir()
+    assert run("--output-dir", tmp_path / "new")[0] == 0
+
+
+def test_ctrl_c_is_heard_while_the_library_hangs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def hangs(source: str, rules: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        released.wait()
+
+    monkeypatch.setattr(session, "discover", hangs)
+    try:
+        code, _, err = run()
+    finally:
+        released.set()
+    assert code == 130
+    assert "Stopped" in err

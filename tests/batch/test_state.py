@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from batch.state import DONE, FAILED, INTERRUPTED, STARTED, Content, State
+from batch.file_record import DONE, FAILED, INTERRUPTED, STARTED, Content, Failing
+from batch.retry import Count
+from batch.state import State
 from batch.state_schema import _MIGRATIONS, SCHEMA_VERSION, translate_error
 from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
 from orchestrator.contract.job import Published
@@ -47,6 +50,18 @@ def test_a_finished_file_is_remembered_over_runs(path: Path) -> None:
         assert record.output_paths == ["Film.en.srt", "/out/Film.en.srt"]
         assert record.published("/lib") == [SRT, FAR]
         assert record.error is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file modes are POSIX's")
+def test_nobody_else_can_read_it_nor_its_journals(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with closing(State.open(path)) as state:
+            state.record_started("/lib/Film.mkv", CONTENT, "key", "out/1", 1.0)
+            modes = {one.name: one.stat().st_mode & 0o777 for one in path.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(["batch.db", "batch.db-shm", "batch.db-wal"], 0o600)
 
 
 def test_one_folder_is_read_at_a_time(state: State) -> None:
@@ -88,6 +103,41 @@ def test_a_failure_keeps_what_is_ours(state: State, status: str) -> None:
     assert record.published("/lib") == [SRT]
 
 
+def test_a_success_ends_the_count_of_failures(state: State) -> None:
+    past = Count(2, 77.0)
+    state.record_failed("/lib/a.mkv", CONTENT, "key", ERROR, 3.0, count=past, version="1.2")
+    record = state.record("/lib/a.mkv")
+    assert record is not None
+    assert (record.past, record.version) == (past, "1.2")
+    state.record_started("/lib/a.mkv", CONTENT, "key", "out/1", 4.0)
+    record = state.record("/lib/a.mkv")
+    assert record is not None
+    assert record.past == past, "whether it ends well is not known yet"
+    state.record_done("/lib/a.mkv", CONTENT, "key", [], 5.0)
+    record = state.record("/lib/a.mkv")
+    assert record is not None
+    assert record.past == Count()
+
+
+def test_those_that_failed_the_last_time_are_listed(state: State) -> None:
+    for number, name in enumerate("abc"):
+        state.record_failed(f"/lib/{name}.mkv", CONTENT, "key", ERROR, float(number))
+    state.record_done("/lib/b.mkv", CONTENT, "key", [], 9.0)
+    assert state.failing() == [
+        Failing("/lib/c.mkv", ERROR, Count(), 2.0),
+        Failing("/lib/a.mkv", ERROR, Count(), 0.0),
+    ]
+
+
+def test_one_that_is_released_is_forgotten_with_what_the_probe_said(state: State) -> None:
+    state.record_failed("/lib/a.mkv", CONTENT, "key", ERROR, 1.0, count=Count(9, 9.0))
+    state.record_probes([("/lib/a.mkv", 1, 1, ProbeResult("", error=ERROR))])
+    assert state.release("/lib/a.mkv")
+    assert state.probe("/lib/a.mkv", 1, 1) is None
+    assert state.failing() == [Failing("/lib/a.mkv", None, Count(), 1.0)]
+    assert not state.release("/lib/b.mkv")
+
+
 def test_attempts_are_counted(state: State, path: Path) -> None:
     for _ in range(3):
         state.record_started("/lib/Film.mkv", CONTENT, "key", "", 1.0)
@@ -114,8 +164,17 @@ def test_a_probe_holds_as_long_as_the_file_is_the_same(state: State) -> None:
     assert state.probe("/lib/Film.mkv", 1001, 6) == newer
 
 
-def test_a_passing_failure_of_the_probe_is_not_kept(state: State) -> None:
-    passing = ErrorInfo("storage_error", "no", "", ErrorClass.STORAGE, retryable=True)
+@pytest.mark.parametrize(
+    "passing",
+    [
+        ErrorInfo("storage_error", "no", "", ErrorClass.STORAGE, retryable=True),
+        ErrorInfo("environment_broken", "no av", "", ErrorClass.ENVIRONMENT),
+    ],
+)
+def test_what_is_not_wrong_with_the_file_itself_is_not_kept(
+    state: State, passing: ErrorInfo
+) -> None:
+    """A package that was missing once would else fail every file for ever."""
     state.record_probes(
         [
             ("/lib/a.mkv", 1, 1, ProbeResult("", error=passing)),
@@ -163,10 +222,31 @@ def test_any_thread_may_use_it(state: State) -> None:
     assert len(state.records_in("/lib")) == 40
 
 
-def test_what_is_acknowledged_is_durable(state: State) -> None:
+def test_what_became_of_a_file_is_durable_and_the_rest_need_not_be(state: State) -> None:
+    def synchronous() -> int:
+        (found,) = state._connection.execute("PRAGMA synchronous").fetchone()
+        return int(found)
+
     (mode,) = state._connection.execute("PRAGMA journal_mode").fetchone()
-    (synchronous,) = state._connection.execute("PRAGMA synchronous").fetchone()
-    assert (mode, synchronous) == ("wal", 2)
+    assert (mode, synchronous()) == ("wal", 1)
+    during: list[tuple[str, int]] = []
+    state._connection.set_trace_callback(
+        lambda statement: during.append((statement.split()[0], statement.count("FULL")))
+    )
+    state.record_started("/lib/Film.mkv", CONTENT, "key", "", 1.0)
+    state.begin_run("run", 1.0)
+    assert during == [("PRAGMA", 1), ("INSERT", 0), ("PRAGMA", 0), ("INSERT", 0)]
+    assert synchronous() == 1
+
+
+def test_a_new_job_does_not_forget_what_the_one_before_it_published(state: State) -> None:
+    rows = '[["Film.en.srt", 1, 2, "0"]]'
+    state.record_started("/lib/Film.mkv", CONTENT, "key", "out/1", 1.0)
+    state.record_started("/lib/Film.mkv", CONTENT, "key", "out/2", 2.0, rows)
+    state.record_started("/lib/Film.mkv", CONTENT, "key", "out/2", 3.0)
+    record = state.record("/lib/Film.mkv")
+    assert record is not None
+    assert record.published("/lib") == [Published("/lib/Film.en.srt", 1, 2, "0")]
 
 
 def test_a_database_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
@@ -194,7 +274,7 @@ def test_a_file_that_is_no_database_says_how_to_go_on(path: Path) -> None:
     with pytest.raises(Failure) as caught:
         State.open(path)
     assert caught.value.info.code == "state_damaged"
-    assert "batch.db-wal" in caught.value.info.hint
+    assert "puts batch.db aside" in caught.value.info.hint
 
 
 def test_the_database_of_another_program_is_refused(path: Path) -> None:
@@ -225,7 +305,8 @@ def test_damage_met_later_is_reported(state: State) -> None:
         (sqlite3.SQLITE_FULL, "disk_full", True),
         (sqlite3.SQLITE_IOERR_WRITE, "storage_error", True),
         (sqlite3.SQLITE_READONLY, "storage_error", True),
-        (sqlite3.SQLITE_CORRUPT, "state_damaged", False),
+        (sqlite3.SQLITE_NOMEM, "storage_error", True),
+        (sqlite3.SQLITE_CORRUPT, "state_damaged", True),
     ],
 )
 def test_errors_of_the_database_say_what_to_do(
@@ -246,3 +327,22 @@ def test_an_io_error_on_a_full_disk_is_a_full_disk(
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
     assert translate_error(path, error).info.code == "disk_full"
+
+
+def test_a_disk_without_room_for_one_more_file_is_full(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.state_schema.has_free_files", lambda _folder: False)
+    error = sqlite3.OperationalError("unable to open database file")
+    error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+    assert translate_error(path, error).info.code == "disk_full"
+
+
+def test_some_files_of_a_folder_and_of_those_below_it(state: State) -> None:
+    for path in ("/films/a.mkv", "/films/b/c/d.mkv", "/films2/e.mkv", "/film.mkv"):
+        state.record_started(path, Content(1, 1), "key", "/job", 1.0)
+    known = state.known_below("/films", 10)
+    assert sorted(path for path, _ in known) == ["/films/a.mkv", "/films/b/c/d.mkv"]
+    assert {record.status for _, record in known} == {"started"}
+    assert len(state.known_below("/films", 1)) == 1
+    assert len(state.known_below("/", 10)) == 4

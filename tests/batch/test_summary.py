@@ -93,6 +93,10 @@ def test_a_run_from_start_to_end(tmp_path: Path) -> None:
         "done": 1,
         "failed": 1,
         "failed_earlier": 1,
+        "quarantined": 0,
+        "not_begun": 0,
+        "partial": 0,
+        "length_unverifiable": 0,
         "interrupted": 1,
         "skipped": {"already_done": 1, "subtitle_exists": 1},
     }
@@ -121,6 +125,28 @@ def test_a_run_from_start_to_end(tmp_path: Path) -> None:
     assert [(one.path, one.detail) for one in summary.skipped] == [("/m/e.mkv", "e.en.srt")]
     assert [(one.code, one.count) for one in summary.failures] == [("no_audio_track", 2)]
     assert [(one.code, one.count) for one in summary.warnings] == [("audio_incomplete", 1)]
+
+
+def test_what_is_known_of_the_sound_of_each_file(tmp_path: Path) -> None:
+    run = Watched()
+    run.handle(
+        events.FileFinished("/m/a", "done", length_verified=True),
+        events.FileFinished("/m/b", "done", length_verified=False),
+        events.FileFinished(
+            *("/m/c", "done"), length_verified=True, lost_seconds=2.5, missing=((1.0, 3.5),)
+        ),
+        events.FileFinished("/m/d", "failed", lost_seconds=9.0),
+    )
+    run.builder.write(tmp_path / "summary.json")
+    summary = load_summary(tmp_path / "summary.json")
+    assert [(one.length_verified, one.partial, one.missing) for one in summary.files] == [
+        (True, False, ()),
+        (False, False, ()),
+        (True, True, ((1.0, 3.5),)),
+        (None, False, ()),
+    ]
+    assert summary.files[2].lost_seconds == 2.5
+    assert (summary.totals.partial, summary.totals.length_unverifiable) == (1, 1)
 
 
 def test_the_file_has_its_documented_keys(tmp_path: Path) -> None:

@@ -45,6 +45,12 @@ def test_byte_size(size: float, text: str) -> None:
     assert words.byte_size(int(size)) == text
 
 
+def test_time_spans() -> None:
+    assert words.time_spans(()) == ""
+    assert words.time_spans(((7.9, 12.0), (3730.0, 3770.0))) == "0:08 to 0:12, 1:02:10 to 1:02:50"
+    assert words.time_spans(((1, 2), (3, 4)), most=1) == "0:01 to 0:02 and 1 more"
+
+
 def test_speed_and_count() -> None:
     assert words.times_real_time(21.54) == "21.5 x"
     assert words.times_real_time(1234.5) == "1,234 x"

@@ -148,6 +148,11 @@ class Running:
         *lines, _ = self._out.read_text().split("\n")
         return [json.loads(line) for line in lines if line.startswith("{")]
 
+    @property
+    def said(self) -> str:
+        """What it has written to stderr."""
+        return self._err.read_text()
+
     def saw(self, event: str, count: int = 1) -> bool:
         return len([one for one in self.events if one["event"] == event]) >= count
 

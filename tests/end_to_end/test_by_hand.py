@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Batch, Outcome, write_wav
+from .conftest import Batch, Outcome, tree, wait_until, write_wav
 
 pytestmark = pytest.mark.real
 
@@ -189,3 +189,31 @@ def test_clean_frees_what_is_old_and_unused(hand: ByHand) -> None:
     assert freed.out.startswith("freed 2 folders")
     assert hand.batch.jobs() == []
     assert "a film.en.srt" in hand.batch.names()
+
+
+def test_a_batch_waits_for_a_job_by_hand(hand: ByHand) -> None:
+    """Nobody may be there to start the night again."""
+    hand.batch.fault("waits")
+    hand.prepare()
+    by_hand = hand.batch.start_module("orchestrator.cli.run_pipeline")
+    hand.batch.wait_for_waiting(1)
+    night = hand.batch.start("--json")
+    wait_until(lambda: "waiting for run-pipeline" in night.said, "the batch to wait")
+    hand.batch.gate.touch()
+    assert by_hand.end().code == 0
+    before = tree(hand.batch.library)
+    assert night.end().code == 0
+    assert tree(hand.batch.library) == before
+    assert (hand.batch.attempts("fake"), hand.batch.attempts("relay")) == (1, 1)
+
+
+def test_a_job_by_hand_does_not_disturb_a_batch(hand: ByHand) -> None:
+    hand.batch.fault("waits")
+    hand.prepare()
+    night = hand.batch.start("--json")
+    hand.batch.wait_for_waiting(1)
+    refused = hand.pipeline()
+    assert refused.code == 10
+    assert "batch-subtitles, process " in refused.err
+    hand.batch.gate.touch()
+    assert night.end().finished == {FILM: "done"}

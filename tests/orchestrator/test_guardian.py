@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO, Any
 
 import psutil
 import pytest
 
+from orchestrator import guardian
 from orchestrator.contract.processes import RUN_VARIABLE
 
 pytestmark = pytest.mark.skipif(
@@ -68,3 +71,44 @@ def test_a_run_that_ends_by_itself_has_nothing_killed(tmp_path: Path) -> None:
         assert straggler.is_running()
     finally:
         straggler.kill()
+
+
+def test_a_guardian_that_is_stopped_does_not_spoil_the_end_of_a_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guardian, "_EXIT_SECONDS", 0.1)
+    before = set(psutil.Process().children())
+    with guardian.guarded(f"stopped-{os.getpid()}"):
+        (child,) = set(psutil.Process().children()) - before
+        child.suspend()
+    assert not child.is_running()
+
+
+def test_a_guardian_that_cannot_be_told_does_not_spoil_the_end_of_a_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Broken(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            assert self.stdin is not None
+            monkeypatch.setattr(self, "stdin", BrokenPipe(self.stdin))
+
+    monkeypatch.setattr("orchestrator.guardian.subprocess.Popen", Broken)
+    before = set(psutil.Process().children())
+    with guardian.guarded(f"untold-{os.getpid()}"):
+        (child,) = set(psutil.Process().children()) - before
+    assert not child.is_running()
+
+
+class BrokenPipe:
+    """Nothing goes through; it can be closed, with an error."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+
+    def write(self, data: bytes) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def close(self) -> None:
+        self._pipe.close()
+        raise OSError(errno.EIO, os.strerror(errno.EIO))

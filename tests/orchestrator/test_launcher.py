@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import trio
+import trio.testing
 
 from orchestrator import launcher
 from orchestrator.__main__ import main
@@ -346,9 +347,10 @@ def test_the_job_entry_explains_itself(
     assert capsys.readouterr().err.startswith("usage: python -m orchestrator run JOB_FOLDER")
 
 
-def test_a_job_gets_its_mark_and_nothing_odd(tmp_path: Path) -> None:
+def test_a_job_gets_its_mark_and_nothing_odd_or_secret(tmp_path: Path) -> None:
     command = JobCommand(job_argv(tmp_path, "{}"), "j1", "r1", tmp_path / "log")
-    environment = job_environment({"PATH": "/bin", "PYTHONDONTWRITEBYTECODE": "1"}, command)
+    ours = {"PATH": "/bin", "PYTHONDONTWRITEBYTECODE": "1", "HF_TOKEN": "hf_secret"}
+    environment = job_environment(ours, command)
     assert environment == {"PATH": "/bin", RUN_VARIABLE: "r1", JOB_VARIABLE: "j1"}
     assert command.argv[-3:] == ["run", str(tmp_path), "{}"]
     assert job_argv(tmp_path)[-1] == str(tmp_path)
@@ -378,3 +380,21 @@ def test_only_processes_of_this_run_are_killed(tmp_path: Path) -> None:
     assert kill_marked(mark) == 0
     for child in children:
         child.communicate()
+
+
+async def test_a_job_that_waits_for_a_dead_disk_is_not_waited_for(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The kernel lets it die when the disk answers."""
+
+    class Undying:
+        pid, returncode = 2**30, None
+
+        def kill(self) -> None: ...
+
+        async def wait(self) -> None:
+            await trio.sleep_forever()
+
+    command = JobCommand([], f"j-{tmp_path.name}", "r1", tmp_path / "log")
+    with trio.fail_after(60):
+        await launcher._kill_tree(Undying(), command)  # type: ignore[arg-type]

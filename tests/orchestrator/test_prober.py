@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 import trio
+import trio.testing
 
 from orchestrator import prober as module
 from orchestrator.contract.errors import ErrorClass
@@ -73,13 +74,25 @@ async def test_a_file_that_kills_the_child_costs_only_itself(tmp_path: Path) -> 
         assert await child_of(opened) != before
 
 
+@pytest.mark.parametrize("python", ["/no/such/python", "/bin/false"])
+async def test_a_child_that_cannot_be_started_is_not_the_files_fault(
+    tmp_path: Path, python: str
+) -> None:
+    with trio.fail_after(PATIENCE):
+        async with open_prober(Path(python), STAGE, tmp_path, "r1") as opened:
+            answer = await opened.probe("a.mkv")
+    assert answer.error is not None
+    assert answer.error.code == "environment_broken"
+    assert answer.error.error_class is ErrorClass.ENVIRONMENT
+
+
 async def test_a_child_that_died_between_questions_is_replaced(tmp_path: Path) -> None:
     async with prober(tmp_path) as opened:
         first = psutil.Process(await child_of(opened))
         first.kill()
         first.wait(PATIENCE)
-        answers = [await opened.probe("a.mkv") for _ in range(2)]
-    assert answers[-1].error is None
+        answer = await opened.probe("a.mkv")
+    assert answer.error is None, "the file has nothing to do with it"
 
 
 async def test_a_file_that_stalls_the_child_costs_only_itself(
@@ -114,3 +127,23 @@ async def test_the_answer_to_an_abandoned_question_is_not_given_to_the_next(
 async def test_a_prober_never_asked_starts_no_child(tmp_path: Path) -> None:
     opened = Prober(["/no/such/python"], tmp_path, "r1")
     await opened.close()
+
+
+async def test_a_child_that_waits_for_a_dead_disk_is_not_waited_for(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The kernel lets it die when the disk answers."""
+    sender, receiver = trio.testing.memory_stream_one_way_pair()
+
+    class Undying:
+        stdin, stdout = sender, receiver
+
+        def kill(self) -> None: ...
+
+        async def wait(self) -> None:
+            await trio.sleep_forever()
+
+    opened = Prober([], tmp_path, "r1")
+    opened._process = Undying()  # type: ignore[assignment]
+    with trio.fail_after(60):
+        await opened.close()

@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contract.errors import ErrorInfo
-from orchestrator.terminal import print_failure, printable
+from orchestrator.terminal import (
+    accept_any_text,
+    print_failure,
+    printable,
+    printable_line,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +39,19 @@ def test_nothing_shown_is_a_control(text: str) -> None:
     shown.encode("utf-8")
 
 
+def test_a_name_stays_on_one_line() -> None:
+    assert printable_line("a\nwrote b\x1b") == "a\\nwrote b\\x1b"
+
+
+def test_what_a_terminal_cannot_show_ends_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii", newline="\n"))
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    accept_any_text()
+    print("é 日 \udcff", flush=True)
+    assert raw.getvalue() == b"\\xe9 \\u65e5 \\udcff\n"
+
+
 def told(info: ErrorInfo, encoding: str) -> str:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding=encoding, newline="\n")
@@ -48,6 +66,14 @@ def test_a_failure_says_what_to_do() -> None:
         "error: /films/é\\x1b: no media (no_media)\n  what to do: Name another folder.\n"
     )
     assert told(info, "ascii").startswith("error: /films/\\xe9\\x1b: no media")
+
+
+def test_a_name_with_line_breaks_forges_no_failure() -> None:
+    info = ErrorInfo("no_media", "/films/a\nerror: forged (odd): no media", "Look\nthere.")
+    assert told(info, "utf-8") == (
+        "error: /films/a\n  error: forged (odd): no media (no_media)\n"
+        "  what to do: Look\n  there.\n"
+    )
 
 
 def test_a_failure_without_a_way_out_is_one_line() -> None:

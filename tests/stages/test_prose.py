@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.stages.transcript.prose import in_media_time, paragraphs, plain
+from orchestrator.stages.transcript.prose import in_media_time, paragraphs
 
 
 def segment(start: float, end: float, text: str) -> dict[str, Any]:
@@ -30,7 +30,11 @@ def test_chinese_is_joined_without_spaces_and_korean_with() -> None:
 
 def test_empty_segments_and_control_characters_vanish() -> None:
     assert paragraphs([segment(0, 1, " \x07\n")], 2.0, 700) == []
-    assert plain("a\r\n\x1bb") == "a b"
+    assert paragraphs([segment(0, 1, "a\r\n\x1bb")], 2.0, 700) == ["a b"]
+
+
+def test_text_cannot_turn_a_line_around() -> None:
+    assert paragraphs([segment(0, 1, "\u202egpj.\u2066exe\ufeff")], 2.0, 700) == ["gpj.exe"]
 
 
 def test_all_times_move_and_the_rest_stays() -> None:

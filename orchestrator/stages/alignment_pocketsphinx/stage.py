@@ -10,7 +10,7 @@ from typing import Any
 
 from pocketsphinx import Decoder
 
-from orchestrator.contract.atomic import read_json, write_json
+from orchestrator.contract.atomic import put_json, read_json
 from orchestrator.contract.exchange import StageOutcome, StageRequest
 from orchestrator.contract.report import Report
 from orchestrator.stagekit.alignment import (
@@ -81,7 +81,7 @@ def run(request: StageRequest, model: Decoder, report: Report) -> StageOutcome:
             f"{refined['alignment']['median_difference']} s: the text may not be what is said.",
         )
     report.progress(audio.seconds, audio.seconds)
-    write_json(request.output("transcript"), refined)
+    put_json(request.output("transcript"), refined)
     return StageOutcome(metrics=agreement(refined["alignment"]))
 
 

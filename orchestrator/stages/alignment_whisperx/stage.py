@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.contract.atomic import read_json, write_json
+from orchestrator.contract.atomic import put_json, read_json
 from orchestrator.contract.exchange import ModelRef, StageOutcome, StageRequest
 from orchestrator.contract.languages import normalise
 from orchestrator.contract.report import Report
@@ -77,5 +77,5 @@ def run(request: StageRequest, model: Aligner, report: Report) -> StageOutcome:
             f"{refined['alignment']['median_difference']} s: the model may not fit the language.",
         )
     report.progress(audio.seconds, audio.seconds)
-    write_json(request.output("transcript"), refined)
+    put_json(request.output("transcript"), refined)
     return StageOutcome(metrics=agreement(refined["alignment"]))

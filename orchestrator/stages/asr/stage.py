@@ -14,7 +14,7 @@ from typing import Any
 
 from faster_whisper import BatchedInferencePipeline
 
-from orchestrator.contract.atomic import read_json, write_json
+from orchestrator.contract.atomic import put_json, read_json
 from orchestrator.contract.exchange import StageOutcome, StageRequest
 from orchestrator.contract.languages import normalise
 from orchestrator.contract.report import Report
@@ -72,7 +72,7 @@ def run(request: StageRequest, model: Recogniser, report: Report) -> StageOutcom
                 stream.flush()
                 segments.append(segment)
     report.progress(audio.seconds, audio.seconds)
-    write_json(
+    put_json(
         request.output("transcript"),
         transcript(
             with_edges(segments, turns),

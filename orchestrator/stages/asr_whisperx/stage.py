@@ -10,7 +10,7 @@ import json
 import math
 from typing import Any
 
-from orchestrator.contract.atomic import read_json, write_json
+from orchestrator.contract.atomic import put_json, read_json
 from orchestrator.contract.exchange import StageOutcome, StageRequest
 from orchestrator.contract.languages import normalise
 from orchestrator.contract.report import Report
@@ -54,7 +54,7 @@ def run(request: StageRequest, model: Recogniser, report: Report) -> StageOutcom
     content = transcript(
         segments, turns, verdict=verdict, model=request.model, duration=audio.seconds
     )
-    write_json(request.output("transcript"), {**content, "word_times": INTERPOLATED})
+    put_json(request.output("transcript"), {**content, "word_times": INTERPOLATED})
     return StageOutcome(
         facts={
             "language": normalise(verdict.language) or verdict.language,

@@ -21,7 +21,7 @@ import torch
 from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.audio.telemetry.metrics import provider
 
-from orchestrator.contract.atomic import read_json, write_json
+from orchestrator.contract.atomic import put_json, read_json
 from orchestrator.contract.errors import fail
 from orchestrator.contract.exchange import StageOutcome, StageRequest
 from orchestrator.contract.report import Report
@@ -67,7 +67,7 @@ def run(request: StageRequest, model: SpeakerDiarization, report: Report) -> Sta
             "speakers_not_as_asked",
             f"{len(speakers)} speakers were found, other than the settings ask for.",
         )
-    write_json(
+    put_json(
         request.output("turns"),
         {
             "version": 1,
@@ -77,7 +77,7 @@ def run(request: StageRequest, model: SpeakerDiarization, report: Report) -> Sta
         },
     )
     segments = with_speakers(transcript["segments"], turns)
-    write_json(
+    put_json(
         request.output("transcript"), {**transcript, "speakers": speakers, "segments": segments}
     )
     report.progress(audio.seconds, audio.seconds)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from orchestrator.contract.atomic import read_json, write_json
+from orchestrator.contract.atomic import put_json, read_json
 from orchestrator.contract.exchange import StageOutcome, StageRequest
 from orchestrator.contract.report import Report
 from orchestrator.stagekit.subtitle_formats import cues_to_json, srt, vtt
@@ -29,7 +29,7 @@ def run(request: StageRequest, model: None, report: Report) -> StageOutcome:
     rules = Rules(**{field.name: request.settings[field.name] for field in fields(Rules)})
     words = words_of(transcript["segments"], rules.max_line_length)
     spoken = make_cues(words, rules)
-    write_json(request.output("cues"), cues_to_json(spoken, transcript["language"]))
+    put_json(request.output("cues"), cues_to_json(spoken, transcript["language"]))
     cues = [cue.shifted(offset) for cue in spoken]
     note = (
         "Made by batch-subtitles from speech recognition"

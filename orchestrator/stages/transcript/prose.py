@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from orchestrator.stagekit.subtitle_text import clean
+
 _SENTENCE_ENDS = ".!?…。！？｡।؟۔"
 _CLOSERS = "'\"’”»)]」』"
-
-
-def plain(text: str) -> str:
-    """``text`` on one line without control characters."""
-    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
-    return " ".join(kept.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +49,13 @@ def paragraphs(segments: Iterable[Mapping[str, Any]], pause: float, length: int)
     last_end = float("-inf")
     last_speaker = None
     for passage in passages(segments):
-        text = plain(passage.text)
+        text = clean(passage.text)
         if not text:
             continue
         full = bool(found) and len(found[-1]) >= length and _ends_sentence(found[-1])
         other = passage.speaker is not None and passage.speaker != last_speaker
         if other:
-            found.append(f"{plain(str(passage.speaker))}: {text}")
+            found.append(f"{clean(str(passage.speaker))}: {text}")
             last_speaker = passage.speaker
         elif not found or full or passage.start - last_end >= pause:
             found.append(text)

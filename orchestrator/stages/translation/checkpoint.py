@@ -96,7 +96,7 @@ def choose(models: Sequence[ModelRef], source: str, target: str) -> Route:
         f"No model translates from {source} to {target} (models: {named}).",
         "Put one that does into stages.translation.models: the folder of an opus-mt model of that "
         "pair, or of NLLB-200 or M2M100, which know many languages.",
-        error_class=ErrorClass.ENVIRONMENT,
+        error_class=ErrorClass.INPUT,
     )
 
 

@@ -57,7 +57,7 @@ def choose(models: Sequence[ModelRef], source: str, target: str) -> Direction:
         f"No model of IndicTrans2 translates from {source} to {target} (models: {named}).",
         "Put the folder of the right one into stages.translation_indic.models: en-indic for "
         "translations from English, indic-en for those into English, indic-indic between others.",
-        error_class=ErrorClass.ENVIRONMENT,
+        error_class=ErrorClass.INPUT,
     )
 
 

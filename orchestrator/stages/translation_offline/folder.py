@@ -62,5 +62,5 @@ def choose(references: Sequence[ModelRef], source: str, target: str) -> StudentF
         "translation_no_model",
         f"There is no model that translates from {source} to {target} (there are: {known}).",
         "Add one to stages.translation_offline.models, or choose another engine for translation.",
-        error_class=ErrorClass.ENVIRONMENT,
+        error_class=ErrorClass.INPUT,
     )

@@ -17,17 +17,17 @@ def check(source: str, target: str, model: str, multilingual: bool) -> str:
     if target != "en":
         raise _no_model(f"Whisper translates into English only, not into {target}.")
     if code is None:
-        raise _no_model(f"Whisper does not know the language {source}.")
+        raise _no_model(f"Whisper does not know the language {source}.", ErrorClass.INPUT)
     if not multilingual or _CANNOT.search(model):
         raise _no_model(f"The Whisper model {model} recognises speech but does not translate it.")
     return code
 
 
-def _no_model(message: str) -> Failure:
+def _no_model(message: str, error_class: ErrorClass = ErrorClass.ENVIRONMENT) -> Failure:
     return fail(
         "translation_no_model",
         message,
         "Choose another engine for translation, or for English one of the models base, small, "
         "medium, large-v2 and large-v3: stages.translation_whisper.model.",
-        error_class=ErrorClass.ENVIRONMENT,
+        error_class=error_class,
     )

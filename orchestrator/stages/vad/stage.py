@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from faster_whisper.vad import SileroVADModel, get_vad_model
 
-from orchestrator.contract.atomic import write_json
+from orchestrator.contract.atomic import put_json
 from orchestrator.contract.exchange import StageOutcome, StageRequest
 from orchestrator.contract.report import Report
 from orchestrator.stagekit.voice_activity import speech, speech_turns
@@ -41,7 +41,7 @@ def run(request: StageRequest, model: SileroVADModel, report: Report) -> StageOu
         min_silence=settings["min_silence_ms"] / 1000,
         min_speech=settings["min_speech_ms"] / 1000,
     )
-    write_json(request.output("speech"), speech("silero", turns, audio.seconds))
+    put_json(request.output("speech"), speech("silero", turns, audio.seconds))
     seconds = sum(turn.end - turn.start for turn in turns)
     return StageOutcome(facts={"speech_seconds": round(seconds, 3)})
 

@@ -22,7 +22,7 @@ import torch
 from pyannote.audio import Model
 from pyannote.audio.telemetry.metrics import provider
 
-from orchestrator.contract.atomic import write_json
+from orchestrator.contract.atomic import put_json
 from orchestrator.contract.exchange import StageOutcome, StageRequest
 from orchestrator.contract.report import Report
 from orchestrator.stagekit.voice_activity import speech, speech_turns
@@ -57,7 +57,7 @@ def run(request: StageRequest, model: Model, report: Report) -> StageOutcome:
         min_silence=settings["min_silence_ms"] / 1000,
         min_speech=settings["min_speech_ms"] / 1000,
     )
-    write_json(request.output("speech"), speech("pyannote", turns, audio.seconds))
+    put_json(request.output("speech"), speech("pyannote", turns, audio.seconds))
     seconds = sum(turn.end - turn.start for turn in turns)
     return StageOutcome(facts={"speech_seconds": round(seconds, 3)})
 

@@ -1,6 +1,7 @@
 """Files that change whole or not at all, on every file system at hand and on those simulated."""
 
 import errno
+import json
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -14,9 +15,9 @@ from orchestrator.contract.atomic import (
     exchange,
     fsync_file,
     fsync_folder,
+    put_json,
     read_json,
     rename_new,
-    replace_json,
     temporary_name,
     write_atomic,
     write_json,
@@ -127,6 +128,12 @@ def test_the_order_is_write_sync_rename_sync(
     monkeypatch.setattr(Path, "replace", noting_replace)
     write_atomic(tmp_path / "a", b"data")
     assert done == ["sync file", "rename", "sync folder"]
+    done.clear()
+    write_atomic(tmp_path / "a", b"data", lasting=False)
+    assert done == ["sync file", "rename"]
+    done.clear()
+    write_atomic(tmp_path / "a", b"data", whole=False, lasting=False)
+    assert done == ["rename"]
 
 
 def test_a_share_that_cannot_sync_folders_is_no_failure(
@@ -159,20 +166,21 @@ def test_json_has_a_key_a_line(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a.json") == {}
 
 
-def test_what_a_power_cut_may_take_is_whole_but_not_synced(
+def test_what_a_power_cut_may_take_is_not_synced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(_descriptor: int) -> None:
         raise AssertionError("synced")
 
     monkeypatch.setattr(os, "fsync", never)
-    replace_json(tmp_path / "a.json", {"n": 1})
-    replace_json(tmp_path / "a.json", {"n": 2})
-    assert read_json(tmp_path / "a.json") == {"n": 2}
-    with pytest.raises(TypeError, match="not JSON serializable"):
-        replace_json(tmp_path / "a.json", {"n": object()})
-    assert read_json(tmp_path / "a.json") == {"n": 2}
+    put_json(tmp_path / "a.json", {"n": [1, "\udcff"]})
+    assert read_json(tmp_path / "a.json") == {"n": [1, "\udcff"]}
     assert os.listdir(tmp_path) == ["a.json"]
+    whole = (tmp_path / "a.json").read_bytes()
+    for length in range(len(whole)):
+        (tmp_path / "a.json").write_bytes(whole[:length])
+        with pytest.raises(json.JSONDecodeError):
+            read_json(tmp_path / "a.json")
 
 
 def test_temporary_names_are_hidden_short_and_never_the_same() -> None:
@@ -249,15 +257,55 @@ def test_a_folder_takes_a_new_name_and_replaces_none(
             rename_new(folder / "again", folder / target)
 
 
-def test_a_copy_that_fails_leaves_no_half_file(
+def test_a_name_that_was_taken_in_vain_is_free_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_hard_links(monkeypatch)
-    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
+    monkeypatch.setattr(Path, "replace", failing(errno.ENOSPC))
     (tmp_path / "made").write_bytes(b"subtitles")
     with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
         rename_new(tmp_path / "made", tmp_path / "film.srt")
     assert os.listdir(tmp_path) == ["made"]
+
+
+def test_what_somebody_writes_under_the_name_we_have_just_taken_is_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_hard_links(monkeypatch)
+    close, target = os.close, tmp_path / "film.srt"
+
+    def close_then_write(descriptor: int) -> None:
+        close(descriptor)
+        monkeypatch.undo()
+        target.write_bytes(b"a person's")
+
+    monkeypatch.setattr(os, "close", close_then_write)
+    (tmp_path / "made").write_bytes(b"subtitles")
+    with pytest.raises(FileExistsError):
+        rename_new(tmp_path / "made", target)
+    assert target.read_bytes() == b"a person's"
+
+
+def test_a_file_has_its_name_only_when_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without links and without a rename that replaces nothing: a copy could be cut short."""
+    no_hard_links(monkeypatch)
+    replace, target = Path.replace, tmp_path / "film.srt"
+    seen = []
+
+    def look(source: Path, to: Path) -> Path:
+        seen.append(target.read_bytes())
+        return replace(source, to)
+
+    monkeypatch.setattr(Path, "replace", look)
+    (tmp_path / "made").write_bytes(b"subtitles")
+    rename_new(tmp_path / "made", target)
+    assert (seen, target.read_bytes(), os.listdir(tmp_path)) == (
+        [b""],
+        b"subtitles",
+        ["film.srt"],
+    )
 
 
 def test_a_link_that_fails_for_another_reason_is_told(

@@ -314,6 +314,12 @@ class AllocationError(RuntimeError):
         (MemoryError("4 GiB"), "out_of_memory", ErrorClass.OUT_OF_MEMORY, True),
         (AllocationError("CUDA Out of Memory"), "out_of_memory", ErrorClass.OUT_OF_MEMORY, True),
         (ModuleNotFoundError("no av"), "environment_broken", ErrorClass.ENVIRONMENT, False),
+        (
+            RuntimeError("CUDA failed with error no CUDA-capable device is detected"),
+            "gpu_unusable",
+            ErrorClass.ENVIRONMENT,
+            False,
+        ),
         (OSError(errno.ENOSPC, "No space left"), "disk_full", ErrorClass.STORAGE, True),
         (OSError("no number"), "stage_raised", ErrorClass.INTERNAL, True),
         (KeyError("x"), "stage_raised", ErrorClass.INTERNAL, True),

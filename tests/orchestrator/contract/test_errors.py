@@ -13,6 +13,7 @@ from orchestrator.contract.errors import (
     describe_os_error,
     exit_code_of,
     fail,
+    storage_error_in,
 )
 
 
@@ -38,6 +39,24 @@ def test_each_storage_error_has_a_code_and_a_way_out(
     assert (info.code, info.retryable, info.error_class) == (code, retryable, ErrorClass.STORAGE)
     assert info.message == f"film.srt could not be written: {os.strerror(number)}"
     assert info.hint.endswith(".")
+
+
+def test_only_errors_of_a_disk_are_told_as_such() -> None:
+    broken = OSError(errno.EIO, "Input/output error", "/batch/batch.db")
+    disks: list[Exception] = [broken, OSError(errno.ESTALE, "stale")]
+    for told in (broken, ExceptionGroup("", disks)):
+        info = storage_error_in(told, "it stopped")
+        assert info is not None
+        assert info.message == "it stopped (/work/batch.db): Input/output error"
+    full = fail("disk_full", "no space", error_class=ErrorClass.STORAGE)
+    assert storage_error_in(ExceptionGroup("", [full]), "it stopped") == full.info
+    for error in (
+        KeyError("x"),
+        fail("no_audio_track", "silence"),
+        OSError(errno.ECHILD, "no child"),
+        ExceptionGroup("", [broken, KeyError("x")]),
+    ):
+        assert storage_error_in(error, "it stopped") is None
 
 
 def test_an_os_error_without_number_is_told_by_its_text() -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from orchestrator.contract import processes
 from orchestrator.contract.processes import (
+    adopted,
     become_subreaper,
     boot_id,
-    children,
     host_name,
     start_ticks,
 )
@@ -40,28 +40,38 @@ def test_a_process_is_known_by_its_number_and_its_start() -> None:
 
 
 @on_linux
-def test_children_are_listed() -> None:
+def test_own_children_of_the_main_thread_are_listed() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        assert child.pid in children()
-    assert child.pid not in children()
+        assert child.pid in adopted()
+    assert child.pid not in adopted()
 
 
 LEAVES_A_GRANDCHILD = """
-import os, subprocess, sys
+import os, subprocess, sys, threading
 sys.path.insert(0, {root!r})
-from orchestrator.contract.processes import become_subreaper, children
+from orchestrator.contract.processes import become_subreaper, adopted
 assert become_subreaper()
 code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'input()'],"
 code += " stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True).pid)"
-child = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
-grandchild = int(child.stdout)
-assert grandchild in children(), (grandchild, children())
+def start():
+    child = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    found.append(int(child.stdout))
+    done.wait()
+found, done = [], threading.Event()
+thread = threading.Thread(target=start)
+thread.start()
+while not found:
+    pass
+grandchild = found[0]
+assert grandchild in adopted(), (grandchild, adopted())
+done.set()
 os.waitpid(grandchild, 0)
 """
 
 
 @on_linux
 def test_a_grandchild_in_a_session_of_its_own_becomes_our_child() -> None:
+    """That of the main thread, also where another one started its parent."""
     code = LEAVES_A_GRANDCHILD.format(root=str(ROOT))
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 
@@ -69,7 +79,7 @@ def test_a_grandchild_in_a_session_of_its_own_becomes_our_child() -> None:
 ADOPTS = """
 import os, subprocess, sys, time
 sys.path.insert(0, {root!r})
-from orchestrator.contract.processes import Strays, become_subreaper, children
+from orchestrator.contract.processes import Strays, become_subreaper, adopted
 assert become_subreaper()
 code = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', ''])"
 subprocess.run([sys.executable, "-c", code], check=True)
@@ -81,7 +91,7 @@ now = 109.0
 assert strays.bury() == 0
 now = 110.0
 assert strays.bury() == 1
-assert children() == ()
+assert adopted() == ()
 assert strays.bury() == 0
 """
 
@@ -104,25 +114,42 @@ end_family(3)
 """
 
 
-@pytest.mark.parametrize("leads", [True, False])
-@pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
-def test_who_leads_a_session_ends_all_that_it_started(leads: bool) -> None:
-    marks = {processes.RUN_VARIABLE: f"run-{os.getpid()}", processes.JOB_VARIABLE: f"j-{leads}"}
+def end_family_in_a_child(*, leads: bool, marked: bool) -> tuple[int, list[int]]:
+    """The status of what ended its family, and its two adopted: in its group, and not."""
+    marks = {processes.RUN_VARIABLE: f"run-{os.getpid()}", processes.JOB_VARIABLE: "job"}
     done = subprocess.run(
         [sys.executable, "-c", ENDS_ITS_FAMILY.format(root=str(ROOT))],
         stdout=subprocess.PIPE,
-        env={**os.environ, **marks},
+        env={**os.environ, **(marks if marked else dict.fromkeys(marks, ""))},
         start_new_session=leads,
         timeout=PATIENCE,
     )
-    pids = [int(pid) for pid in done.stdout.split()]
-    if not leads:
-        assert done.returncode == 3
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        return
-    assert done.returncode == -signal.SIGKILL
-    assert not any(runs(pid) for pid in pids if pid == pids[0] or sys.platform == "linux")
+    return done.returncode, [int(pid) for pid in done.stdout.split()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+def test_who_leads_a_session_ends_all_that_it_started() -> None:
+    status, (beside, elsewhere) = end_family_in_a_child(leads=True, marked=True)
+    assert status == -signal.SIGKILL
+    assert not runs(beside)
+    assert sys.platform != "linux" or not runs(elsewhere)
+
+
+@on_linux
+def test_a_stage_whose_job_was_killed_ends_what_is_left_of_the_job() -> None:
+    """It leads no session; coordinator and guardian may be dead as well."""
+    status, adopted = end_family_in_a_child(leads=False, marked=True)
+    assert status == 3
+    assert not any(map(runs, adopted))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+def test_what_a_person_runs_by_hand_ends_nothing_else() -> None:
+    status, adopted = end_family_in_a_child(leads=False, marked=False)
+    assert status == 3
+    for pid in adopted:
+        assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        os.kill(pid, signal.SIGKILL)
 
 
 def runs(pid: int) -> bool:

@@ -3,10 +3,12 @@
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from orchestrator.contract import atomic
 from orchestrator.contract.exchange import StageWarning
 from orchestrator.contract.files import FileRecord
 from orchestrator.contract.job import Published
@@ -79,27 +81,51 @@ def another_version(path: Path) -> None:
     record.write_text(record.read_text().replace('"version": 1', '"version": 2'))
 
 
-@pytest.mark.parametrize(
-    "fault", [damaged, truncated, Path.unlink, no_record, half_a_record, another_version]
-)
-def test_what_is_not_whole_is_absent(store: ArtefactStore, tmp_path: Path, fault: object) -> None:
+@pytest.mark.parametrize("fault", [damaged, truncated, Path.unlink])
+def test_an_output_that_is_not_whole_is_not_there(
+    store: ArtefactStore, tmp_path: Path, fault: Callable[[Path], None]
+) -> None:
+    artefact, folder = attempt(tmp_path, words=b"hello", more=b"more")
+    store.commit(artefact, folder)
+    fault(store.path("k0", artefact.outputs[0]))
+    found = store.find("k0")
+    assert found is not None
+    assert found.stored == Stored(frozenset({"more"}), frozenset({"words"}))
+
+
+@pytest.mark.parametrize("fault", [no_record, half_a_record, another_version])
+def test_what_has_no_record_is_absent(
+    store: ArtefactStore, tmp_path: Path, fault: Callable[[Path], None]
+) -> None:
     artefact, folder = attempt(tmp_path, words=b"hello")
     store.commit(artefact, folder)
-    fault(store.path("k0", artefact.outputs[0]))  # type: ignore[operator]
+    fault(store.path("k0", artefact.outputs[0]))
     assert store.find("k0") is None
 
 
-def test_a_large_file_is_not_hashed_again(
+def test_only_what_is_to_last_is_synced(
     store: ArtefactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_HASH_ON_REUSE_BYTES", 3)
-    artefact, folder = attempt(tmp_path, bulk=b"much")
-    store.commit(artefact, folder)
-    path = store.path("k0", artefact.outputs[0])
-    path.write_bytes(b"Much")
-    assert store.find("k0") == artefact
-    path.write_bytes(b"mu")
-    assert store.find("k0") is None
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    store.commit(*attempt(tmp_path, words=b"hello", bulk=b"much"))
+    assert synced == []
+    store.commit(*attempt(tmp_path, words=b"hello", bulk=b"much"), {"words"})
+    assert len(synced) == 5
+    words, record, *folders = synced
+    assert (words, record.endswith(".json.tmp"), folders) == (
+        "words.bin",
+        True,
+        ["attempt", "f0", "artefacts"],
+    )
+    store.commit(*attempt(tmp_path, words=b"hello", bulk=b"much"), {"words"})
+    assert len(synced) == 5 + 4
 
 
 def test_what_was_dropped_is_known_and_gone(store: ArtefactStore, tmp_path: Path) -> None:
@@ -128,7 +154,7 @@ def test_a_full_disk_leaves_the_store_without_the_artefact(
     artefact, folder = attempt(tmp_path, words=b"hello")
     monkeypatch.setattr(module, "fsync_file", disk_full)
     with pytest.raises(OSError, match="No space"):
-        store.commit(artefact, folder)
+        store.commit(artefact, folder, {"words"})
     assert store.find("k0") is None
 
 
@@ -161,6 +187,24 @@ def test_a_manifest_survives(tmp_path: Path) -> None:
     assert read_manifest(folder) == manifest
     assert open_manifest(folder, "j1") == manifest
     assert manifest.updated.endswith("Z")
+
+
+def test_a_manifest_is_synced_for_what_is_in_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: synced.append("file"))
+    monkeypatch.setattr(atomic, "fsync_folder", lambda _folder: synced.append("folder"))
+    folder = JobFolder(tmp_path)
+    manifest = open_manifest(folder, "j1")
+    manifest.save(folder)
+    assert synced == []
+    manifest.intents = (Intent("/a.srt", "0", "/.tmp"),)
+    manifest.save(folder, lasting=True)
+    assert synced == ["file", "folder"]
+    manifest.intents, manifest.published = (), (Published("/a.srt", 1, 2, "0"),)
+    manifest.save(folder)
+    assert synced == ["file", "folder", "file"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"version": 1, "job_id": 7}', b"[" * 5])

@@ -99,7 +99,12 @@ def test_a_stage_that_always_fails_is_tried_twice(make_job: MakeJob) -> None:
     result = run_job(folder, Link(None), "r1")
     assert result.status == "failed"
     record = record_of(folder)
-    assert (record.status, len(record.tries)) == ("failed", 1)
+    assert (record.status, len(record.tries)) == ("failed", 2)
+    assert result.error is not None
+    assert result.error["message"].endswith("(tried in vain: as asked (twice))")
+    assert [(one.rung, one.code) for one in result.stages[0].tries] == [
+        ("as asked", "stage_raised")
+    ] * 2
     assert record.error is not None
     assert record.error["code"] == "stage_raised"
 
@@ -110,7 +115,8 @@ def test_what_would_fail_again_is_not_tried_again(make_job: MakeJob, fault: str)
     result = run_job(folder, Link(None), "r1")
     assert result.error is not None
     assert result.error["code"] == {"fails": "bad_media"}.get(fault, "disk_full")
-    assert record_of(folder).tries == ()
+    assert len(record_of(folder).tries) == 1
+    assert "tried" not in result.error["message"]
 
 
 def test_out_of_memory_goes_down_until_it_fits(make_job: MakeJob) -> None:
@@ -119,7 +125,8 @@ def test_out_of_memory_goes_down_until_it_fits(make_job: MakeJob) -> None:
     result = run_job(folder, link, "r1")
     assert result.status == "done"
     assert warnings_of(result) == ["recovered_out_of_memory"]
-    assert "batch size 2" in result.warnings[0].message
+    assert "(batch size 2); tried in vain: as asked (twice), batch" in result.warnings[0].message
+    assert result.stages[-1].rung_label == "batch size 2"
     record = record_of(folder, "hungry")
     assert (record.rung, record.rung_label, record.changed) == (
         2,

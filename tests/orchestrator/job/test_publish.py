@@ -3,22 +3,26 @@
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from orchestrator.contract.atomic import make_folder
+from orchestrator.contract.atomic import make_folder, rename_new
 from orchestrator.contract.errors import Failure
 from orchestrator.job import publish as module
 from orchestrator.job.manifest import Intent
-from orchestrator.job.publish import Delivery, publish, remove_leftovers
+from orchestrator.job.publish import Delivery, confirm, intent_of, publish, remove_leftovers
 
 NEW, OLD, THEIRS = b"new subtitles", b"old subtitles", b"a person's subtitles"
 
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def ours(owned: bytes | None) -> set[str]:
+    return set() if owned is None else {sha256(owned)}
 
 
 class Killed(BaseException):
@@ -38,8 +42,11 @@ class Library:
         self.intents: list[Intent] = []
 
     def publish(self, owned: bytes | None = None) -> None:
-        names: Mapping[str, str] = {self.target.name: sha256(owned)} if owned else {}
-        published = publish(self.delivery, names, self.intents.append)
+        intent = intent_of(self.delivery)
+        if intent is not None:
+            self.intents.append(intent)
+            publish(self.delivery, intent, ours(owned), self.intents.append)
+        (published,) = confirm([self.delivery])
         assert published.path == str(self.target)
         assert published.sha256 == sha256(NEW)
         status = self.target.stat()
@@ -74,16 +81,21 @@ on_each_file_system = pytest.mark.parametrize(
 Simulate = Callable[[pytest.MonkeyPatch], None]
 
 
-def test_the_intent_is_recorded_before_the_library_is_touched(library: Library) -> None:
-    def record(intent: Intent) -> None:
-        assert library.content == {}
-        library.intents.append(intent)
-
-    publish(library.delivery, {}, record)
-    assert library.content == {"film.en.srt": NEW}
-    (intent,) = library.intents
+def test_the_intent_names_all_that_will_be_in_the_library(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intent = intent_of(library.delivery)
+    assert intent is not None
+    assert library.content == {}
     assert (intent.target, intent.sha256) == (str(library.target), sha256(NEW))
-    assert Path(intent.temporary).parent == library.folder
+
+    def look(source: Path, target: Path) -> None:
+        assert library.content == {Path(intent.temporary).name: NEW}
+        rename_new(source, target)
+
+    monkeypatch.setattr(module, "rename_new", look)
+    publish(library.delivery, intent, (), library.intents.append)
+    assert (library.content, library.intents) == ({"film.en.srt": NEW}, [])
 
 
 def test_what_is_there_already_is_adopted(library: Library) -> None:
@@ -158,13 +170,50 @@ def test_an_edit_in_the_last_moment_is_given_back(
 
     def edited_after_the_check(path: Path, size: int | None = None) -> str | None:
         found = hash_or_none(path, size)
-        if library.intents:
+        if library.intents and path == library.target:
             path.write_bytes(THEIRS)
         return found
 
     monkeypatch.setattr(module, "_hash_or_none", edited_after_the_check)
     assert library.refused(OLD) == "name_taken"
     assert library.content == {"film.en.srt": THEIRS}
+
+
+def make_folder_there(path: Path) -> None:
+    path.mkdir()
+
+
+@on_each_file_system
+@pytest.mark.parametrize("put", [make_folder_there, os.mkfifo], ids=["folder", "pipe"])
+def test_what_is_no_file_at_the_last_moment_is_given_back(
+    library: Library,
+    monkeypatch: pytest.MonkeyPatch,
+    simulate: Simulate,
+    put: Callable[[Path], None],
+) -> None:
+    simulate(monkeypatch)
+    library.target.write_bytes(OLD)
+    hash_or_none = module._hash_or_none
+
+    def replaced_after_the_check(path: Path, size: int | None = None) -> str | None:
+        found = hash_or_none(path, size)
+        if library.intents and path == library.target:
+            path.unlink()
+            put(path)
+        return found
+
+    monkeypatch.setattr(module, "_hash_or_none", replaced_after_the_check)
+    assert library.refused(OLD) == "name_taken"
+    assert [path.name for path in library.folder.iterdir()] == ["film.en.srt"]
+    assert not library.target.is_file()
+
+
+def test_a_pipe_that_comes_between_looking_and_opening_is_not_waited_for(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(library.target)
+    monkeypatch.setattr(Path, "is_file", lambda _path: True)
+    assert library.refused(OLD) == "name_taken"
 
 
 @pytest.mark.parametrize(
@@ -216,15 +265,17 @@ def test_a_film_that_does_not_fit_is_not_begun(library: Library) -> None:
     huge = 1 << 60
     library.delivery = Delivery(library.delivery.made, library.target, huge, sha256(NEW))
     assert library.refused() == "disk_full"
-    assert library.intents == []
+    assert library.content == {}
 
 
 def test_a_publication_can_be_stopped_in_the_middle(library: Library) -> None:
     def stop() -> None:
         raise Killed
 
+    intent = intent_of(library.delivery)
+    assert intent is not None
     with pytest.raises(Killed):
-        publish(library.delivery, {}, library.intents.append, stop)
+        publish(library.delivery, intent, (), library.intents.append, stop)
     assert library.content == {}
 
 
@@ -263,6 +314,31 @@ def test_a_killed_publication_is_repeated_without_a_trace(
     assert library.content == {"film.en.srt": NEW}
 
 
+def test_a_name_that_a_killed_run_had_taken_is_free_again(library: Library) -> None:
+    """Where a disk has no links and no rename that replaces nothing, the name is taken first."""
+    with pytest.MonkeyPatch.context() as patch:
+        killed_at(patch, "rename_new", after=False)
+        with pytest.raises(Killed):
+            library.publish()
+    library.target.touch()
+    library.resume()
+    library.publish()
+    assert library.content == {"film.en.srt": NEW}
+
+
+def test_a_name_that_the_disk_does_not_allow(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(module, "rename_new", fail)
+    with pytest.raises(Failure) as caught:
+        library.publish()
+    assert caught.value.info.code == "name_not_allowed"
+    assert "film.en.srt" in caught.value.info.message
+
+
 @pytest.mark.parametrize("moment", ["exchanged", "moved aside"])
 def test_a_person_s_edit_outlives_a_kill_in_the_worst_moment(library: Library, moment: str) -> None:
     """Edited after the check, displaced by us, and then we died."""
@@ -279,12 +355,14 @@ def test_a_person_s_edit_outlives_a_kill_in_the_worst_moment(library: Library, m
 
         def edit(intent: Intent) -> None:
             library.intents.append(intent)
-            if intent.displaces:
-                library.target.write_bytes(THEIRS)
+            library.target.write_bytes(THEIRS)
 
+        intent = intent_of(library.delivery)
+        assert intent is not None
+        library.intents.append(intent)
         patch.setattr(module, "sha256_file", die)
         with pytest.raises(Killed):
-            publish(library.delivery, {"film.en.srt": sha256(OLD)}, edit)
+            publish(library.delivery, intent, ours(OLD), edit)
     library.resume()
     assert library.content == {"film.en.srt": THEIRS}
     assert library.refused(OLD) == "name_taken"

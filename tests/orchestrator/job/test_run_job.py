@@ -1,20 +1,26 @@
 """One job, with stages that really run: what it leaves behind when all goes well, and when not."""
 
+import errno
 import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orchestrator.contract.errors import ErrorInfo, Failure
+from orchestrator.contract.files import sha256_file
 from orchestrator.contract.job import JobResult, read_job_result, write_job
 from orchestrator.contract.locks import ProcessLock
 from orchestrator.contract.paths import JobFolder
+from orchestrator.job import run as run_module
+from orchestrator.job.artefacts import ArtefactStore
 from orchestrator.job.link import Link
-from orchestrator.job.manifest import Intent, read_manifest
+from orchestrator.job.manifest import Intent, open_manifest, read_manifest
 from orchestrator.job.plan import Selection
 from orchestrator.job.process import run_stage
+from orchestrator.job.publish import publish
 from orchestrator.job.run import run_job
 
 from .conftest import MakeJob, fake_stage, relay_stage
@@ -208,6 +214,58 @@ def test_a_person_s_subtitle_is_never_touched(make_job: MakeJob, tmp_path: Path)
     assert len(os.listdir(tmp_path / "library")) == 2
 
 
+def test_what_is_made_again_and_differs_replaces_what_this_job_published(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
+    """A power cut took what a stage had made, and the second time it came to something else."""
+    folder, _ = make_job(fake_stage())
+    target = tmp_path / "library" / "film.en.srt"
+    target.write_text("as it was recognised the first time")
+    manifest = open_manifest(folder, "1")
+    manifest.intents = (Intent(str(target), sha256_file(target), str(target) + ".tmp"),)
+    manifest.save(folder)
+    assert run(folder).status == "done"
+    assert target.read_text().startswith("1\n00:00:00,000")
+    manifest = open_manifest(folder, "1")
+    assert [one.sha256 for one in manifest.published] == [sha256_file(target)]
+    assert manifest.intents == ()
+
+
+def test_the_intents_are_recorded_before_the_library_is_touched(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = make_job(fake_stage(), relay_stage())
+    intended: list[list[str]] = []
+
+    def look(*arguments: Any) -> None:
+        manifest = read_manifest(folder)
+        assert manifest is not None
+        intended.append([Path(intent.target).name for intent in manifest.intents])
+        publish(*arguments)
+
+    monkeypatch.setattr(run_module, "publish", look)
+    assert run(folder).status == "done"
+    assert intended == [["film.en.srt", "film.en.vtt"]] * 2
+
+
+@pytest.mark.parametrize(("limit", "lasting"), [(0.0, ("words",)), (60.0, ())])
+def test_what_took_long_to_make_is_put_on_the_disk_but_nothing_large(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, limit: float, lasting: tuple[str, ...]
+) -> None:
+    folder, _ = make_job(fake_stage())
+    commit = ArtefactStore.commit
+    told: list[tuple[str, ...]] = []
+
+    def look(store: ArtefactStore, *arguments: Any) -> None:
+        told.append(arguments[-1])
+        commit(store, *arguments)
+
+    monkeypatch.setattr(run_module, "LASTING_SECONDS", limit)
+    monkeypatch.setattr(ArtefactStore, "commit", look)
+    assert run(folder).status == "done"
+    assert told == [lasting]
+
+
 def test_leftovers_of_a_killed_publication_are_removed(make_job: MakeJob, tmp_path: Path) -> None:
     folder, _ = make_job(fake_stage())
     leftover = tmp_path / "library" / ".batch-subtitles-dead.srt.tmp"
@@ -227,6 +285,21 @@ def test_one_job_is_run_once_at_a_time(make_job: MakeJob) -> None:
         run(folder)
     assert caught.value.info.code == "job_running"
     assert str(os.getpid()) in caught.value.info.message
+
+
+def test_a_job_whose_lock_cannot_be_made_says_why(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk has no room for one more file, so there is no result that could tell of it."""
+    folder, _ = make_job(fake_stage())
+
+    def full(_lock: ProcessLock) -> ProcessLock:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ProcessLock, "__enter__", full)
+    with pytest.raises(Failure) as caught:
+        run(folder)
+    assert (caught.value.info.code, caught.value.info.retryable) == ("disk_full", True)
 
 
 def test_a_folder_without_a_job_is_refused(tmp_path: Path) -> None:

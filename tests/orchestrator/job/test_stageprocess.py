@@ -102,9 +102,10 @@ def test_a_stage_that_does_not_exit_after_its_work_is_ended(
 
 
 def test_a_stage_gets_no_secret_and_no_network(tmp_path: Path) -> None:
-    base = {"HF_TOKEN": "secret", "PYTHONPATH": "/base", "PATH": "/bin", "OMP_NUM_THREADS": "64"}
-    environment = stage_environment(base, 3, tmp_path)
-    assert "secret" not in environment.values()
+    secrets = {"HF_TOKEN": "secret", "https_proxy": "http://me:secret@proxy"}
+    others = {"PYTHONPATH": "/base", "PATH": "/bin", "OMP_NUM_THREADS": "64"}
+    environment = stage_environment({**secrets, **others}, 3, tmp_path)
+    assert not environment.keys() & secrets.keys()
     assert "PYTHONPATH" not in environment
     assert environment["PATH"] == "/bin"
     assert environment["OMP_NUM_THREADS"] == "3"

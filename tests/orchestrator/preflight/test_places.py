@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +78,27 @@ def test_a_file_in_the_place_of_the_work_folder(context: Context) -> None:
     context.work_dir.parent.mkdir(exist_ok=True)
     context.work_dir.write_text("")
     assert places.check_work_dir(context).ok is False
+
+
+@pytest.mark.parametrize("system", ["without names", "with names"])
+def test_nothing_is_left_where_writing_was_tried(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    seen: list[list[str]] = []
+    write = os.write
+
+    def look(descriptor: int, data: bytes) -> int:
+        seen.append(os.listdir(tmp_path / "out"))
+        return write(descriptor, data)
+
+    (tmp_path / "out").mkdir()
+    if system == "with names":
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    monkeypatch.setattr(os, "write", look)
+    assert places.check_output(replace(context, output_dir=tmp_path / "out")).ok is True
+    (during,) = seen
+    assert len(during) == (1 if system == "with names" or sys.platform != "linux" else 0)
+    assert os.listdir(tmp_path / "out") == []
 
 
 def test_an_output_folder_that_cannot_be_written(

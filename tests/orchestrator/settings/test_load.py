@@ -355,6 +355,16 @@ keep: smal
         ("extensions: [tar.gz]", "extensions[0]: 'tar.gz' is not a file extension"),
         ("extensions: ['']", "extensions[0]: '' is not a file extension; write it like mkv"),
         ("input_dir: 5", "input_dir: must be a path, got 5"),
+        (
+            "input_dir: smb://me:word@nas/films",
+            "input_dir: must be a path, not an address (mount the share, and name where it is "
+            "mounted), got 'smb://***@nas/films'",
+        ),
+        (
+            "hub_token_file: hf_0123456789abcdefghij",
+            "hub_token_file: must name a file, and not be the token: write the token into a file "
+            "that only you may read, and name that",
+        ),
         ("max_workers: true", "max_workers: must be a whole number, got true"),
         ("max_workers: 65", "max_workers: must be at most 64, got 65"),
         ("throttle_delay: 0", "throttle_delay: must be more than 0, got 0"),

@@ -1,5 +1,6 @@
 """A stage without a model: it does its little work, or what its setting ``fault`` says."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -33,12 +34,31 @@ def run(request, model, report):
     return StageOutcome(facts=facts, metrics={"lines": 1.0})
 
 
+def reads_media(request, report):
+    """Its output depends on every byte."""
+    with open(request.media, "rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    request.output("words").write_text(CUE.format(name=digest))
+
+
 def raises(request, report):
     raise ValueError("the stage has a bug")
 
 
 def fails(request, report):
     raise fail("bad_media", f"{request.media} is not to our taste", "Give it something else.")
+
+
+def fails_for_bad_names(request, report):
+    """Until the gate is opened."""
+    if "bad" in Path(request.media).name and not Path(request.settings["gate"]).exists():
+        fails(request, report)
+
+
+def package_missing(request, report):
+    """Until the gate is opened."""
+    if not Path(request.settings["gate"]).exists():
+        raise ModuleNotFoundError("No module named 'av'")
 
 
 def dies(request, report):
@@ -133,7 +153,7 @@ def disk_full_at_the_end(request, report):
     def full(path, value):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    serving.replace_json = full
+    serving.put_json = full
 
 
 def leaves_grandchild(request, report):
@@ -163,6 +183,44 @@ def leaves_grandchild_and_stalls(request, report):
     leaves_grandchild(request, report)
 
 
+def leaves_a_family(request, report):
+    """Deaf children: one beside the stage, one in a session of its own, and a child of that one."""
+    deaf = (
+        "import os, signal, subprocess, sys, time\n"
+        "for name in ('SIGTERM', 'SIGHUP', 'SIGINT'):\n"
+        "    signal.signal(getattr(signal, name), signal.SIG_IGN)\n"
+        "print(os.getpid(), flush=True)\n"
+        "code = sys.argv.pop() if len(sys.argv) > 1 else ''\n"
+        "if code:\n"
+        "    subprocess.Popen([sys.executable, '-c', code], start_new_session=True)\n"
+        "time.sleep(600)\n"
+    )
+    gate = Path(request.settings["gate"])
+    with gate.with_name(f"{gate.name}.new").open("w") as pids:
+        subprocess.Popen([sys.executable, "-c", deaf], stdout=pids)
+        subprocess.Popen([sys.executable, "-c", deaf, deaf], stdout=pids, start_new_session=True)
+    while len(gate.with_name(f"{gate.name}.new").read_text().split()) < 3:
+        report.progress(0.5, 1.0)
+        time.sleep(0.01)
+    gate.with_name(f"{gate.name}.new").rename(gate)
+    hangs(request, report)
+
+
+def tells_its_environment(request, report):
+    """As a library does that prints, or raises with, all that it was given."""
+    told = f"{dict(os.environ)} {Path('/proc/self/environ').read_bytes()}"
+    print(told)
+    print(told, file=sys.stderr)
+    report.warning("told", told)
+    request.output("words").write_text(told)
+    raise ValueError(told)
+
+
+def takes_long(request, report):
+    """Longer than what is lightly done again."""
+    time.sleep(5.1)
+
+
 def waits(request, report):
     """Say that it is there, then wait until the gate is opened (or it is told to stop)."""
     gate = Path(request.settings["gate"])
@@ -176,8 +234,11 @@ def waits(request, report):
 FAULTS = {
     function.__name__: function
     for function in (
+        reads_media,
         raises,
         fails,
+        fails_for_bad_names,
+        package_missing,
         dies,
         hangs,
         silent,
@@ -195,6 +256,9 @@ FAULTS = {
         leaves_grandchild,
         leaves_grandchild_and_dies_once,
         leaves_grandchild_and_stalls,
+        leaves_a_family,
+        tells_its_environment,
+        takes_long,
         waits,
     )
 }

@@ -1,0 +1,56 @@
+"""What a job publishes onto: the same disk at its end as at its beginning.
+
+A disk that went away leaves its mount point, an empty folder into which files would be published
+whole and never be seen again once the disk is back.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from orchestrator.contract.errors import ErrorClass, Failure, describe_os_error, fail
+from orchestrator.contract.records import Record
+
+
+class Ground(Record):
+    """A folder that was there, and which one it was."""
+
+    folder: Path
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, folder: Path) -> Ground:
+        """The folder, or the nearest one above it that is there.
+
+        Raises:
+            Failure: a storage error.
+        """
+        while True:
+            try:
+                status = os.stat(folder)
+                return cls(folder, status.st_dev, status.st_ino)
+            except (FileNotFoundError, NotADirectoryError):
+                folder = folder.parent
+            except OSError as error:
+                raise _unreadable(folder, error) from error
+
+    def check(self) -> None:
+        """Raises: Failure, it is another folder now, or none."""
+        try:
+            status = os.stat(self.folder)
+        except OSError as error:
+            raise _unreadable(self.folder, error) from error
+        if (status.st_dev, status.st_ino) != (self.device, self.inode):
+            raise fail(
+                "storage_lost",
+                f"{self.folder} is not the folder any more that it was: its disk was unmounted",
+                "Mount the disk or network share again, then run the same command again.",
+                error_class=ErrorClass.STORAGE,
+                retryable=True,
+            )
+
+
+def _unreadable(folder: Path, error: OSError) -> Failure:
+    return Failure(describe_os_error(error, f"{folder} cannot be read"))
