@@ -51,10 +51,19 @@ def own_cpu_seconds() -> float:
 
 def peak_rss_mib() -> float:
     """Peak memory of this program; ``ru_maxrss`` would count the one that started it as well."""
+    return _status_mib("VmHWM")
+
+
+def rss_mib() -> float:
+    """Memory of this program now."""
+    return _status_mib("VmRSS")
+
+
+def _status_mib(field: str) -> float:
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
+        if line.startswith(field):
             return int(line.split()[1]) / 1024
-    raise AssertionError("no VmHWM in /proc/self/status")
+    raise AssertionError(f"no {field} in /proc/self/status")
 
 
 def in_fresh_process(script: str, *arguments: object) -> dict[str, Any]:

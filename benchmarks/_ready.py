@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from _process import REPOSITORY
 
+from batch.state import State
 from orchestrator.catalogue import Catalogue
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.hardware import detect
@@ -33,11 +35,18 @@ def own_work_folder(root: Path) -> WorkFolder:
 
 
 def forget(work: WorkFolder) -> None:
-    """Make every file new again: drop state, jobs and artefacts; keep environments and models."""
+    """Make every file new again: drop what is known of files, jobs and artefacts.
+
+    Environments, models and what was learnt of the stages' speed on this machine are kept.
+    """
     for folder in (work.jobs, work.artefacts, work.runs):
         shutil.rmtree(folder, ignore_errors=True)
+    with closing(State.open(work.database)) as state:
+        learnt = state.history()
     for file in work.root.glob(f"{work.database.name}*"):
         file.unlink()
+    with closing(State.open(work.database)) as state:
+        state.save_history(learnt)
 
 
 def interpreter(work: WorkFolder, environment: str) -> tuple[Path, Catalogue]:

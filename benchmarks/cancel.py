@@ -26,7 +26,7 @@ from _noop import write_stage
 from _process import environment, show
 
 from batch import events
-from orchestrator.launcher import RUN_VARIABLE
+from orchestrator.contract.processes import RUN_VARIABLE
 
 REQUIRED_SECONDS = 1.0
 

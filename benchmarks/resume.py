@@ -18,41 +18,39 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from _bench import fast_state
 from _measure import MEDIA_EXTENSIONS, cpu_medians, make_library, print_table
 from discovery import bare_walk
 
 from batch.decide import Policy, Reason, Skip, decide
 from batch.discover import discover
+from batch.file_record import Content
 from batch.folder_view import FolderView
 from batch.listing import DiscoveryRules
 from batch.ownership import DiskLibrary
-from batch.state import Content, State
-from orchestrator.contract.job import Published
+from batch.state import State
+from orchestrator.contract.job import JobOutput, Published
 from orchestrator.contract.naming import media_stem, sidecar_name
 
 RULES = DiscoveryRules(MEDIA_EXTENSIONS)
-POLICY = Policy("settings-1", ("srt",), ("en",), settle_seconds=5.0)
+OUTPUT = JobOutput("words", "words.srt", publish="srt")
+POLICY = Policy("settings-1", (OUTPUT,), ("en",), settle_seconds=5.0)
 
 
 def finish_everything(root: str, database: Path) -> int:
     """Write the subtitle and the record of every media file, as a finished batch leaves them."""
     count = 0
-    state = State.open(database)
-    connection = state._connection
-    connection.execute("PRAGMA synchronous = OFF")
-    for listing in discover(root, RULES):
-        connection.execute("BEGIN")
-        for item in listing.media:
-            name = sidecar_name(media_stem(item.name), "en", "srt")
-            target = Path(listing.folder, name)
-            target.write_bytes(b"1\n00:00:00,000 --> 00:00:01,000\nHello.\n")
-            status = target.stat()
-            output = Published(str(target), status.st_size, status.st_mtime_ns, "0" * 64)
-            content = Content(item.size, item.mtime_ns, "f" * 32)
-            state.record_done(item.path, content, POLICY.settings_key, [output], time.time())
-            count += 1
-        connection.execute("COMMIT")
-    state.close()
+    with fast_state(database) as state:
+        for listing in discover(root, RULES):
+            for item in listing.media:
+                name = sidecar_name(media_stem(item.name), "en", "srt")
+                target = Path(listing.folder, name)
+                target.write_bytes(b"1\n00:00:00,000 --> 00:00:01,000\nHello.\n")
+                status = target.stat()
+                output = Published(str(target), status.st_size, status.st_mtime_ns, "0" * 64)
+                content = Content(item.size, item.mtime_ns, "f" * 32)
+                state.record_done(item.path, content, POLICY.settings_key, [output], time.time())
+                count += 1
     return count
 
 
