@@ -12,14 +12,34 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator.catalogue import load_catalogue
 from orchestrator.provision.environments import BuildOptions, ensure_environment
-from tests.end_to_end.conftest import FAKES, ROOT
-from tests.faults import disk_full, kill_points, orphans, power_loss, random_kills
+from tests.end_to_end.conftest import FAKES, ROOT, Batch
+from tests.faults import (
+    crowds,
+    disk_full,
+    fuse_disk,
+    lost_state,
+    meddling,
+    names,
+    network_disk,
+    orphans,
+    other_filesystems,
+    point_campaigns,
+    power_loss,
+    power_scenes,
+    races,
+    random_kills,
+    scenes,
+    secrets,
+)
+from tests.faults.forked import Forks
+from tests.faults.kill_points import selected
 from tests.faults.night import Night
+from tests.faults.scenes import ForkedNight
 
 Campaign = Callable[["Scale"], tuple[str, list[str]]]
 
@@ -27,16 +47,17 @@ Campaign = Callable[["Scale"], tuple[str, list[str]]]
 class Scale:
     """How much of everything, and where. ``share`` 1.0 is the full size."""
 
-    def __init__(self, folder: Path, share: float) -> None:
+    def __init__(self, folder: Path, share: float, seed: int) -> None:
         self._folder = folder
         self._made = 0
         self.share = share
+        self.seed = seed
         shared = Path(os.environ.get("SUBTITLES_TEST_WORK_DIR", ROOT / ".cache" / "test-work"))
         catalogue = load_catalogue((FAKES,))
         options = BuildOptions(
             torch_backend="auto", profile="default", variant=None, allow_downloads=True
         )
-        self._environments = [
+        self.environments = [
             ensure_environment(catalogue.environments[name], shared.absolute(), options).path
             for name in ("bare", "media")
         ]
@@ -44,87 +65,224 @@ class Scale:
     def night(self, files: int) -> Night:
         self._made += 1
         names = [f"{number}.wav" for number in range(files)]
-        return Night(self._folder / f"night-{self._made}", self._environments, names)
+        return Night(self._folder / f"night-{self._made}", self.environments, names)
+
+    def sandbox(self, files: Sequence[str]) -> Night:
+        self._made += 1
+        return Night(self._folder / f"night-{self._made}", self.environments, files)
+
+    def folder(self) -> Path:
+        self._made += 1
+        made = self._folder / f"folder-{self._made}"
+        made.mkdir()
+        return made
+
+    def batch(self) -> Batch:
+        return Batch(self.folder(), self.environments)
+
+    def forks(self) -> Forks:
+        return Forks(self._folder)
+
+    def forked(self, files: Sequence[str], forks: Forks) -> ForkedNight:
+        self._made += 1
+        return ForkedNight(self._folder / f"night-{self._made}", self.environments, files, forks)
 
     def of(self, full: int) -> int:
         return max(1, round(full * self.share))
 
 
 def kills(scale: Scale) -> tuple[str, list[str]]:
-    """Killed at every call of the coordinator that changes something."""
-    tried, wrong = 0, []
-    night = scale.night(2)
-    for scene in kill_points.scenes(night):
-        tally = kill_points.kill_everywhere(night, scene, scale.of(len(scene.points)))
-        tried += tally.hit
-        wrong += tally.wrong
-    return f"{tried} kills at calls that change something", wrong
+    """Coordinators and jobs killed at each of their calls that change something."""
+    with scale.forks() as forks:
+        coordinators = point_campaigns.kill_coordinators(
+            scale.forked(point_campaigns.FILES, forks),
+            scenes.STORIES,
+            scale.of,
+            point_campaigns.TWICE,
+        )
+        jobs = point_campaigns.kill_jobs(
+            scale.forked(point_campaigns.JOBS, forks), point_campaigns.OF_JOBS, scale.of
+        )
+    coordinators.jobs = jobs.jobs
+    return f"killed at {coordinators}", coordinators.wrong
 
 
 def failures(scale: Scale) -> tuple[str, list[str]]:
     """Each of these calls failing with four errors."""
-    night = scale.night(2)
-    scene = next(kill_points.scenes(night))
-    count = scale.of(len(scene.points) * len(kill_points.ERRORS))
-    tally = kill_points.fail_everywhere(night, scene, count)
-    return f"{tally.hit} calls that failed", tally.wrong
+    with scale.forks() as forks:
+        coordinators = point_campaigns.fail_coordinators(
+            scale.forked(point_campaigns.FILES, forks),
+            scenes.STORIES,
+            scale.of,
+            point_campaigns.ALL_ERRORS,
+        )
+        jobs = point_campaigns.fail_jobs(
+            scale.forked(point_campaigns.JOBS, forks), point_campaigns.OF_JOBS, scale.of
+        )
+    coordinators.jobs = jobs.jobs
+    return f"calls failed at {coordinators}", coordinators.wrong
 
 
 def power(scale: Scale) -> tuple[str, list[str]]:
     """Power cuts after every call, with what POSIX lets get lost."""
-    night = scale.night(2)
-    night.batch.json("--dry-run")
-    outcome = power_loss.look_at_all(power_loss.recorded(night), scale.of(300))
-    return f"{outcome.states} states after a power cut, {outcome.different} of them different", (
-        outcome.wrong
-    )
+    total = power_loss.Outcome()
+    for play in power_scenes.SCENES:
+        scene = play(scale.sandbox)
+        total.add(power_loss.look_at_all(scene, scale.of(60), scale.seed, scale.of(8)))
+    return str(total), total.wrong
+
+
+def forgotten_syncs(scale: Scale) -> tuple[str, list[str]]:
+    """Each fsync of these nights left out."""
+    count = caught = 0
+    sites: dict[str, bool] = {}
+    for play in power_scenes.SCENES:
+        scene = play(scale.sandbox)
+        for op, noticed in power_loss.forgotten(scene, scale.of(10), scale.seed):
+            site = power_loss.site(scene, op)
+            sites[site] = sites.get(site, False) or bool(noticed)
+            count, caught = count + 1, caught + bool(noticed)
+    missed = [f"nobody would miss any fsync of {site}" for site in sites if not sites[site]]
+    return (
+        f"{len(sites) - len(missed)} of {len(sites)} fsyncs are missed when left out"
+        f" ({caught} of {count}, counting each call: another may do for it)"
+    ), missed
 
 
 def random_moments(scale: Scale) -> tuple[str, list[str]]:
-    """kill -9 at random moments, of the coordinator or of everything."""
-    night = scale.night(6)
-    night.batch.json("--dry-run")
-    start = night.keep()
-    began = time.monotonic()
-    night.undisturbed()
-    longest = time.monotonic() - began
-    tally = random_kills.kill_at_random(night, start, scale.of(1000), longest, seed=1)
-    return f"{tally.kills} kills at random moments, {tally.nights} nights", tally.wrong
+    """kill -9 at random moments, of coordinator, of everything, of a child and then it."""
+    with scale.forks() as forks:
+        night = scale.forked([f"{number}.wav" for number in range(6)], forks)
+        night.batch.configure(workflows={"fake-flow": ["fake", "relay", "litters"]})
+        night.batch.json("--dry-run")
+        start = night.keep()
+        length = random_kills.measured(night, start)
+        tally = random_kills.kill_at_random(night, start, length, scale.of(1000), scale.seed)
+    return (
+        f"{tally.kills} kills at random moments, {tally.working} of them amid the work, "
+        f"{tally.nights} nights"
+    ), tally.wrong
 
 
 def grandchildren(scale: Scale) -> tuple[str, list[str]]:
-    """Children in sessions of their own, stopped, deaf."""
+    """Children of a stage in sessions of their own, stopped, deaf."""
     night = scale.night(1)
     night.batch.json("--dry-run")
-    tally = orphans.kill_with_grandchildren(night, night.keep(), scale.of(200), seed=1)
+    tally = orphans.kill_with_family(night, night.keep(), scale.of(200), scale.seed)
     return f"{tally.kills} kills with grandchildren, all gone after {tally.slowest:.2f} s", (
         tally.wrong
     )
 
 
 def full_disks(scale: Scale) -> tuple[str, list[str]]:
-    """The library and the work folder on disks of every size."""
-    night = scale.night(2)
-    night.batch.json("--dry-run")
-    start = night.keep()
-    night.undisturbed()
-    step = max(1, round(1 / scale.share))
-    library = [f"size={size}k" for size in range(8, 56, 4 * step)]
-    library += [f"nr_inodes={count}" for count in range(3, 14, step)]
-    work = [f"size={size}k" for size in range(40, 400, 8 * step)]
-    first = disk_full.sweep(night, start, night.batch.library, library)
-    second = disk_full.sweep(night, start, night.batch.work.root, work)
-    sizes, small = first.sizes + second.sizes, first.too_small + second.too_small
-    return f"{sizes} small disks, {small} of them too small", first.wrong + second.wrong
+    """Four folders on disks of every size, and of every number of inodes."""
+    total = disk_full.Sweep()
+    for name in disk_full.PLACES:
+        night = scale.night(2)
+        where = disk_full.place(night, name)
+        night.batch.json("--dry-run")
+        start = night.keep()
+        limits = disk_full.limits_of(night, start, where)
+        total.add(disk_full.sweep(night, start, where, selected(limits, scale.of(len(limits)))))
+    return f"{total.limits} small disks, {total.too_small} of them too small", total.wrong
+
+
+def canaries(scale: Scale) -> tuple[str, list[str]]:
+    """Secrets around commands that fail, looked for in all that these leave or show."""
+    look = secrets.look_for_secrets(scale.night(2))
+    return (
+        f"{look.canaries} secrets looked for in {look.command_lines} command lines and "
+        f"{look.files} files ({look.size / 1e6:.1f} MB)"
+    ), look.wrong
+
+
+def lost_states(scale: Scale) -> tuple[str, list[str]]:
+    """The state cut off, written over, removed, or an old copy."""
+    tally = lost_state.harm_everywhere(scale.night(4), scale.of(240), scale.seed)
+    return f"{tally.harmed} nights after the state was harmed", tally.wrong
+
+
+def network_disks(scale: Scale) -> tuple[str, list[str]]:
+    """The library, the outputs or the state on a network disk that fails in every way."""
+    if why := fuse_disk.unavailable():
+        return f"not run: {why}", []
+    tally = network_disk.campaign(scale.night, scale.of(240), scale.seed)
+    return (
+        f"{tally.nights} nights on network disks, {tally.began} of them hurt, the event loop "
+        f"blocked for {tally.longest:.2f} s at most, {tally.strays} files in empty mount points",
+        tally.wrong,
+    )
+
+
+def other_disks(scale: Scale) -> tuple[str, list[str]]:
+    """Publishing on tmpfs, exFAT, NTFS and FAT: nights, races for a name, kills."""
+    tally = other_filesystems.Tally()
+    tried, missing = [], []
+    for name in other_filesystems.FILE_SYSTEMS:
+        folder = scale.folder()
+        if why := other_filesystems.unavailable(name, folder):
+            missing.append(why)
+            continue
+        tried.append(name)
+        other_filesystems.nights(scale.night(2), name, tally)
+        other_filesystems.races(folder, name, scale.of(100), tally, scale.seed)
+        other_filesystems.kills(folder, name, scale.of(100), tally, scale.seed)
+    if "fat" in tried:
+        other_filesystems.odd_names(scale.night(0), tally)
+    figure = f"{tally.races} races for a name and {tally.kills} kills on {', '.join(tried)}"
+    return "; ".join([figure, *missing]), tally.wrong
+
+
+def hostile_names(scale: Scale) -> tuple[str, list[str]]:
+    """Names from a list and made ones through whole nights, and as recognised text."""
+    tally = names.all_names(scale.batch, scale.of, scale.seed)
+    return f"{tally.names} names in {tally.nights} nights, {tally.texts} recognised texts", (
+        tally.wrong
+    )
+
+
+def sidecar_races(scale: Scale) -> tuple[str, list[str]]:
+    """A person saves at every moment of a publishing job, and while a night goes on."""
+    tally = races.Races()
+    night = scale.sandbox(["a.wav"])
+    for scene in races.scenes(night):
+        tally.add(races.race(night, scene, scale.of(600)))
+    for number in range(scale.of(meddling.NIGHTS)):
+        tally.add(meddling.meddle_again(scale.batch(), number))
+    return f"{tally.races} races for a subtitle's name", tally.wrong
+
+
+def several_coordinators(scale: Scale) -> tuple[str, list[str]]:
+    """Two on one work folder, one library, one output folder; ids that eight processes make."""
+    batch = scale.batch()
+    batch.add("a.wav", "b.wav")
+    seconds = crowds.second_coordinators(batch, scale.of(20))
+    beside = crowds.Crowd()
+    for number in range(scale.of(8)):
+        output = bool(number % 2)
+        beside.add(crowds.side_by_side(scale.folder(), scale.environments, 20, output=output))
+    made = crowds.ids(scale.folder(), 8, scale.of(1000))
+    return (
+        f"{seconds.tried} second coordinators turned away, {beside.tried} names raced for by two, "
+        f"{made.tried} ids and names by 8 processes"
+    ), [*seconds.wrong, *beside.wrong, *made.wrong]
 
 
 CAMPAIGNS: dict[str, Campaign] = {
     "kills": kills,
     "failures": failures,
     "power": power,
+    "forgotten-syncs": forgotten_syncs,
     "random": random_moments,
     "grandchildren": grandchildren,
     "full-disks": full_disks,
+    "network-disks": network_disks,
+    "other-disks": other_disks,
+    "secrets": canaries,
+    "lost-state": lost_states,
+    "names": hostile_names,
+    "races": sidecar_races,
+    "coordinators": several_coordinators,
 }
 
 
@@ -132,10 +290,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Hurt nights in every way, and count.")
     parser.add_argument("--only", choices=sorted(CAMPAIGNS), help="one campaign")
     parser.add_argument("--share", type=float, default=1.0, help="of the full size")
+    parser.add_argument("--seed", type=int, default=1, help="of what is chosen at random")
     given = parser.parse_args()
     anything_wrong = False
     with tempfile.TemporaryDirectory() as folder:
-        scale = Scale(Path(folder), given.share)
+        scale = Scale(Path(folder), given.share, given.seed)
         for name, campaign in CAMPAIGNS.items():
             if given.only not in (None, name):
                 continue

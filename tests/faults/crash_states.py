@@ -1,16 +1,19 @@
 """What a disk may hold after a power cut, by the letter of what POSIX promises.
 
-Of a file, the content is certain up to its last fsync; of what was written since, the beginning may
-be there. Of a folder, the names are certain up to its last fsync; of the changes since, each may
-have reached the disk or not. A rename is one change, and is certain when the folder that got the
-new name is synced. Nothing orders one file's data before another's name but an fsync in between.
+Of a file, the content is certain up to its last fsync. Of what was written since, each block of 512
+bytes may have reached the disk or not, and the size may be any that it had; what did not arrive
+reads as it was before, or as zeros. Of a folder, the names are certain up to its last fsync; of the
+changes since, each may have reached the disk or not, in any order, those of other folders as well.
+A rename puts a name into one folder and takes one out of another: on a file system without a
+journal one may arrive without the other. (An exchange exists only where there is a journal.)
+Nothing orders one file's data before another's name but an fsync in between.
 """
 
 from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.faults.recording import Op
@@ -22,6 +25,7 @@ Names = dict[tuple[int, bytes], int]
 """Folder and name to what is there, as numbers of inodes."""
 
 _ROOT = 0
+_BLOCK = 512
 
 
 @dataclass(slots=True)
@@ -35,6 +39,7 @@ class _Inode:
     writes: list[tuple[int, bytes] | int] = field(default_factory=list)
     safe: int = 0
     size: int = 0
+    _made: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     def write(self, offset: int | None, data: bytes) -> None:
         at = self.size if offset is None else offset
@@ -45,26 +50,73 @@ class _Inode:
         self.writes.append(size)
         self.size = size
 
-    def content(self, kept: int) -> bytes:
-        """What the first ``kept`` changes make of it."""
-        data = bytearray()
-        for change in self.writes[:kept]:
-            if isinstance(change, int):
-                del data[change:]
-                data.extend(bytes(change - len(data)))
-            else:
-                offset, piece = change
-                data.extend(bytes(max(0, offset - len(data))))
-                data[offset : offset + len(piece)] = piece
-        return bytes(data)
+    @property
+    def loose(self) -> bool:
+        return self.safe < len(self.writes)
+
+    def whole(self) -> bytes:
+        return self.after(len(self.writes))
+
+    def kept(self) -> bytes:
+        """What is certain."""
+        return self.after(self.safe)
+
+    def zeros(self) -> bytes:
+        """The size has arrived, the data has not."""
+        return self._torn(self.size, lambda _block: False)
+
+    def after(self, count: int) -> bytes:
+        """What the first ``count`` changes make of it. The same object for the same question."""
+        key = (count, -1)
+        if key not in self._made:
+            data = bytearray(self.after(count - 1) if count else b"")
+            if count:
+                _change(data, self.writes[count - 1])
+            self._made[key] = bytes(data)
+        return self._made[key]
+
+    def any(self, dice: random.Random) -> bytes:
+        """Something that may be left of it."""
+        if dice.random() < 0.4:
+            return self.after(dice.randint(self.safe, len(self.writes)))
+        sizes = [len(self.after(count)) for count in range(self.safe, len(self.writes) + 1)]
+        share = dice.random()
+        return self._torn(dice.choice(sizes), lambda _block: dice.random() < share)
+
+    def _torn(self, size: int, arrived: Callable[[int], bool]) -> bytes:
+        before, after = self.kept(), self.whole()
+        blocks = []
+        for start in range(0, size, _BLOCK):
+            source = after if arrived(start) else before
+            blocks.append(source[start : start + _BLOCK].ljust(_BLOCK, b"\0"))
+        made = b"".join(blocks)[:size]
+        key = (-1, hash(made))
+        return self._made.setdefault(key, made)
+
+
+def _change(data: bytearray, change: tuple[int, bytes] | int) -> None:
+    if isinstance(change, int):
+        del data[change:]
+        data.extend(bytes(change - len(data)))
+    else:
+        offset, piece = change
+        data.extend(bytes(max(0, offset - len(data))))
+        data[offset : offset + len(piece)] = piece
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """One atomic change of names; certain as soon as ``folder`` is synced."""
+    """One change of names; certain as soon as ``folder`` is synced. ``parts``: it may arrive so."""
 
     folder: int
     names: tuple[tuple[int, bytes, int | None], ...]
+    whole: bool = True
+
+    @property
+    def parts(self) -> tuple[_Change, ...]:
+        if self.whole:
+            return (self,)
+        return tuple(_Change(self.folder, (name,)) for name in self.names)
 
 
 class Disk:
@@ -76,7 +128,6 @@ class Disk:
         self._names: Names = {}
         self._durable: Names = {}
         self._pending: list[_Change] = []
-        self.said = b""
         for path in sorted(start):
             content = start[path]
             inode = _Inode(folder=content is None)
@@ -106,7 +157,7 @@ class Disk:
                 if synced:
                     self._sync(op.path)
             case "rename":
-                self._change((op.other, self._number(op.path)), (op.path, None))
+                self._change((op.other, self._number(op.path)), (op.path, None), whole=False)
             case "swap":
                 first, second = self._number(op.path), self._number(op.other)
                 self._change((op.other, first), (op.path, second))
@@ -114,8 +165,6 @@ class Disk:
                 self._change((op.other, self._number(op.path)))
             case "remove":
                 self._change((op.path, None))
-            case "said":
-                self.said += op.data
 
     def _find(self, path: bytes) -> int | None:
         number: int | None = _ROOT
@@ -137,12 +186,12 @@ class Disk:
         self._inodes.append(inode)
         self._change((path, len(self._inodes) - 1))
 
-    def _change(self, *changes: tuple[bytes, int | None]) -> None:
+    def _change(self, *changes: tuple[bytes, int | None], whole: bool = True) -> None:
         names = []
         for path, number in changes:
             parent, _, name = path.rpartition(b"/")
             names.append((self._number(parent), name, number))
-        change = _Change(names[0][0], tuple(names))
+        change = _Change(names[0][0], tuple(names), whole)
         self._pending.append(change)
         _make(self._names, change)
 
@@ -159,38 +208,52 @@ class Disk:
 
     def now(self) -> Tree:
         """What is there without a power cut."""
-        return self._tree(self._names, dict.fromkeys(range(len(self._inodes)), -1))
+        return self._tree(self._names, {})
+
+    def extremes(self) -> Iterator[Tree]:
+        """All or nothing arrived, all but one thing, and only one thing."""
+        pending = self._pending
+        loose = [number for number, inode in enumerate(self._inodes) if inode.loose]
+        lost = {number: self._inodes[number].kept() for number in loose}
+        zeros = {number: self._inodes[number].zeros() for number in loose}
+        for names in ((), pending):
+            for contents in ({}, lost, zeros):
+                yield self._left(names, contents)
+        for out in pending:
+            yield self._left([one for one in pending if one is not out], {})
+            yield self._left([one for one in pending if one is not out], lost)
+            yield self._left([out], {})
+            for part in out.parts if not out.whole else ():
+                others = [one for one in pending if one is not out]
+                yield self._left([*others, part], {})
+        for folder in {one.folder for one in pending}:
+            yield self._left([one for one in pending if one.folder != folder], {})
+        for number in loose:
+            yield self._left(pending, {number: lost[number]})
+            yield self._left(pending, {number: zeros[number]})
 
     def states(self, count: int, dice: random.Random) -> Iterator[Tree]:
-        """Up to ``count`` states that a power cut may leave: the extremes, then chosen by lot."""
-        loose = [n for n, inode in enumerate(self._inodes) if inode.safe < len(inode.writes)]
-        whole = dict.fromkeys(loose, -1)
-        left = count
-        for changes, contents in (
-            ((), {}),
-            (self._pending, whole),
-            (self._pending, {}),
-            ((), whole),
-            *(([one for one in self._pending if one is not out], {}) for out in self._pending),
-            *(([one], whole) for one in self._pending),
-        ):
-            if left > 0:
-                yield self._left(changes, contents)
-            left -= 1
-        for _ in range(left if loose or self._pending else 0):
-            changes = [change for change in self._pending if dice.random() < 0.5]
+        """The extremes, and ``count`` more by lot. One state where nothing may get lost."""
+        loose = [number for number, inode in enumerate(self._inodes) if inode.loose]
+        yield from self.extremes()
+        for _ in range(count if loose or self._pending else 0):
+            share = dice.random()
+            names: list[_Change] = []
+            for change in self._pending:
+                parts = change.parts if dice.random() < 0.2 else (change,)
+                names += [part for part in parts if dice.random() < share]
             contents = {
-                n: dice.randint(self._inodes[n].safe, len(self._inodes[n].writes)) for n in loose
+                number: self._inodes[number].any(dice) for number in loose if dice.random() < 0.7
             }
-            yield self._left(changes, contents)
+            yield self._left(names, contents)
 
-    def _left(self, changes: Sequence[_Change], contents: Mapping[int, int]) -> Tree:
+    def _left(self, changes: Iterable[_Change], contents: Mapping[int, bytes]) -> Tree:
         names = dict(self._durable)
         for change in changes:
             _make(names, change)
         return self._tree(names, contents)
 
-    def _tree(self, names: Names, contents: Mapping[int, int]) -> Tree:
+    def _tree(self, names: Names, contents: Mapping[int, bytes]) -> Tree:
         """Walk down from the root: what hangs on a lost folder is lost."""
         inside: dict[int, list[tuple[bytes, int]]] = {}
         for (folder, name), number in names.items():
@@ -206,8 +269,7 @@ class Disk:
                     tree[below] = None
                     waiting.append((below, number))
                 else:
-                    kept = contents.get(number, inode.safe)
-                    tree[below] = inode.content(len(inode.writes) if kept < 0 else kept)
+                    tree[below] = contents[number] if number in contents else inode.whole()
         return tree
 
 

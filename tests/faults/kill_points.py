@@ -1,18 +1,23 @@
-"""Kill a night at every call that changes something, and let the next one go on."""
+"""Hurt a coordinator at every call that changes something, and let the next night go on."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tests.faults.night import Kept, Night
-from tests.faults.traced import Point, failing_at, killed_at, points
+from tests.faults import traced
+from tests.faults.causes import untold
+from tests.faults.forked import Ended
+from tests.faults.scenes import ForkedNight, Scene
+from tests.faults.traced import KILL, Point
 
 T = TypeVar("T")
 
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EINTR")
+TRIES = 3
+"""How often a point is aimed at: threads share the work a little differently each time."""
 
 
 @dataclass
@@ -23,42 +28,10 @@ class Tally:
     hit: int = 0
     wrong: list[str] = field(default_factory=list)
 
-
-@dataclass(frozen=True)
-class Scene:
-    """A state to start from, and all the points of a night that starts there."""
-
-    name: str
-    kept: Kept
-    former: dict[str, bytes]
-    expected: dict[str, bytes]
-    points: tuple[Point, ...]
-
-
-def scenes(night: Night) -> Iterator[Scene]:
-    """A library without subtitles; then one whose subtitles are to be replaced by newer ones."""
-    night.batch.json("--dry-run")
-    fresh = night.keep()
-    night.undisturbed()
-    expected = night.expected
-    done = night.keep()
-    night.restore(fresh)
-    yield _scene("fresh", night, fresh, {}, expected)
-
-    night.restore(done)
-    night.former, night.expected = expected, expected
-    night.batch.settings["stages"]["relay"] = {"greeting": "good evening"}
-    night.undisturbed()
-    newer = night.expected
-    yield _scene("replacing", night, done, expected, newer)
-
-
-def _scene(
-    name: str, night: Night, kept: Kept, former: dict[str, bytes], expected: dict[str, bytes]
-) -> Scene:
-    night.restore(kept)
-    found = points(night.argv(), night.batch.environ, night.folder)
-    return Scene(name, kept, former, expected, tuple(found))
+    def add(self, other: Tally) -> None:
+        self.tried += other.tried
+        self.hit += other.hit
+        self.wrong += other.wrong
 
 
 def selected(found: Sequence[T], count: int | None) -> Sequence[T]:
@@ -68,35 +41,101 @@ def selected(found: Sequence[T], count: int | None) -> Sequence[T]:
     return [found[index * len(found) // count] for index in range(count)]
 
 
-def kill_everywhere(night: Night, scene: Scene, count: int | None = None) -> Tally:
+def points_of(night: ForkedNight, scene: Scene) -> list[Point]:
+    """All points of the command that begins in this scene."""
+    scene.begin(night)
+    log = night.folder / "calls"
+    run_under(night, scene, traced.watching(log))
+    return traced.points_in(log)
+
+
+def kill_everywhere(night: ForkedNight, scene: Scene, points: Sequence[Point]) -> Tally:
+    """Kill it at each point."""
     tally = Tally()
-    for point in selected(scene.points, count):
-        night.restore(scene.kept)
-        night.former, night.expected = scene.former, scene.expected
-        ended = killed_at(point, night.argv(), night.batch.environ, night.folder)
-        tally.tried += 1
-        tally.hit += ended.hit
+    for point in points:
+        ended, hit = _hurt(night, scene, point, KILL)
         wrong = night.wrong_after_the_fault(ended.out)
-        wrong += night.wrong_after_the_next_night(ended.out)
-        where = f"{scene.name}, killed at {point.name} {point.number}"
-        tally.wrong += [f"{where}: {one}" for one in wrong]
+        wrong += wrong_after_the_next_night(night, scene, ended.out)
+        _count(tally, hit, f"{scene.name}, killed at {point}", wrong)
     return tally
 
 
-def fail_everywhere(night: Night, scene: Scene, count: int | None = None) -> Tally:
-    """The same calls fail. The night may not succeed, but it says so, and tears nothing."""
+def kill_twice(night: ForkedNight, scene: Scene, points: Sequence[Point]) -> Tally:
+    """Kill it at each point, and the run that goes on from there at another one.
+
+    A second kill that is not reached, as not so much was left to be done, does not count.
+    """
     tally = Tally()
-    for point, error in selected(list(itertools.product(scene.points, ERRORS)), count):
-        night.restore(scene.kept)
-        night.former, night.expected = scene.former, scene.expected
-        ended = failing_at(point, error, night.argv(), night.batch.environ, night.folder)
-        tally.tried += 1
-        tally.hit += ended.hit
+    for point, second in zip(points, reversed(points), strict=True):
+        first, _ = _hurt(night, scene, point, KILL)
+        wrong = night.wrong_after_the_fault(first.out)
+        ended, hit = _run_and_look(night, scene, second, KILL)
+        wrong += night.wrong_after_the_fault(ended.out)
+        if again := night.done(first.out) & night.done(ended.out):
+            wrong.append(f"done twice: {sorted(again)}")
+        wrong += wrong_after_the_next_night(night, scene, first.out + ended.out)
+        if hit:
+            _count(tally, hit, f"{scene.name}, killed at {point} and then at {second}", wrong)
+    return tally
+
+
+def fail_everywhere(night: ForkedNight, scene: Scene, faults: Sequence[tuple[Point, str]]) -> Tally:
+    """Calls fail, each with its error. The night may not succeed, but it says why, and tears
+    nothing."""
+    tally = Tally()
+    for point, error in faults:
+        ended, hit = _hurt(night, scene, point, f"error={error}")
         wrong = night.wrong_after_the_fault(ended.out)
         if ended.code == 0 and night.library() != night.expected:
             wrong.append("it claimed success")
-        wrong += night.wrong_after_the_next_night(ended.out)
-        tally.wrong += [
-            f"{scene.name}, {error} at {point.name} {point.number}: {one}" for one in wrong
-        ]
+        wrong += untold(error, ended)
+        wrong += wrong_after_the_next_night(night, scene, ended.out)
+        _count(tally, hit, f"{scene.name}, {error} at {point}", wrong)
     return tally
+
+
+def each_error(points: Sequence[Point]) -> list[tuple[Point, str]]:
+    """Every point with every error."""
+    return list(itertools.product(points, ERRORS))
+
+
+def one_error(points: Sequence[Point]) -> list[tuple[Point, str]]:
+    """Every point with one error, in turns."""
+    return list(zip(points, itertools.cycle(ERRORS), strict=False))
+
+
+def run_under(night: ForkedNight, scene: Scene, strace: list[str]) -> Ended:
+    """Run the scene's command under that command line of strace."""
+    arguments = scene.arguments(night)
+    with (
+        night.forks.stopped(scene.command, arguments, night.batch.environ) as fork,
+        traced.attached(fork.pid, strace),
+    ):
+        return fork.end()
+
+
+def wrong_after_the_next_night(night: ForkedNight, scene: Scene, out: str) -> list[str]:
+    """What is wrong then; what was done before the scene began is not to be done again."""
+    return night.wrong_after_the_next_night(out, scene.todo)
+
+
+def _hurt(night: ForkedNight, scene: Scene, point: Point, fault: str) -> tuple[Ended, bool]:
+    for _ in range(TRIES):
+        scene.begin(night)
+        ended, hit = _run_and_look(night, scene, point, fault)
+        if hit:
+            break
+        night.survivors()
+    return ended, hit
+
+
+def _run_and_look(night: ForkedNight, scene: Scene, point: Point, fault: str) -> tuple[Ended, bool]:
+    log = night.folder / "hits"
+    ended = run_under(night, scene, traced.hurting(log, point, fault))
+    return ended, traced.was_hit(log)
+
+
+def _count(tally: Tally, hit: bool, where: str, wrong: list[str]) -> None:
+    tally.tried += 1
+    tally.hit += hit
+    tally.wrong += [f"{where}: {one}" for one in wrong]

@@ -7,16 +7,23 @@ one that nothing disturbed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from batch.state import State
+from orchestrator.contract.errors import Failure
+from orchestrator.contract.files import FileRecord
+from orchestrator.contract.records import from_json
 from tests.end_to_end.conftest import Batch, Outcome, tree
 
 SURVIVAL_SECONDS = 5.0
@@ -33,16 +40,23 @@ class Kept:
 
 
 class Night:
-    """One sandbox. ``expected`` is what the library holds after an undisturbed night."""
+    """One sandbox. ``expected`` is what the library holds after an undisturbed night.
+
+    ``extra``: more arguments of its command. ``good``: the exit codes it may end with.
+    """
 
     def __init__(self, folder: Path, environments: list[Path], files: Sequence[str]) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
         self.batch = Batch(folder, environments)
+        # Without bytecode a night would spend most of its time compiling.
+        self.batch.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         self.batch.add(*files)
         self.files = tuple(files)
-        self.sources = tree(self.batch.library)
-        self._outputs: set[str] = set()
+        self.extra: tuple[str, ...] = ()
+        self.good = frozenset({0})
+        self.sources: dict[str, tuple[int, bytes]] = {}
+        self.note_sources()
         self.former: dict[str, bytes] = {}
         self.expected: dict[str, bytes] = {}
         self._kept = 0
@@ -53,12 +67,22 @@ class Night:
         return [
             *(sys.executable, "-P", "-m", "batch", str(batch.library), "--json", "--resume"),
             *("--work-dir", str(batch.work.root), "--config", str(batch.config)),
+            *self.extra,
         ]
+
+    def again(self) -> Outcome:
+        """Run the same command, as a person or a timer does the next night."""
+        return self.batch.json("--resume", *self.extra)
+
+    def note_sources(self) -> None:
+        """Take every file that is in the library for one that must stay as it is."""
+        found = tree(self.batch.library)
+        self.sources = {path: was for path, was in found.items() if os.path.isfile(path)}
 
     def undisturbed(self) -> Outcome:
         """Run it as it should be, and remember what came out as the expected state."""
-        outcome = self.batch.json("--resume")
-        if outcome.code != 0:
+        outcome = self.again()
+        if outcome.code not in self.good:
             raise RuntimeError(f"an undisturbed night ended with {outcome.code}: {outcome.err}")
         self.former, self.expected = self.expected, self.library()
         return outcome
@@ -107,13 +131,7 @@ class Night:
 
     def wrong_after_the_fault(self, out: str) -> list[str]:
         """What is wrong right after a night was hurt. ``out``: what it had printed."""
-        wrong = self._survivors()
-        now = tree(self.batch.library)
-        wrong += [
-            f"source changed: {path}"
-            for path, was in self.sources.items()
-            if os.path.isfile(path) and now.get(path) != was
-        ]
+        wrong = self.survivors() + self.changed_sources()
         library = self.library()
         for name, content in library.items():
             if name.rpartition("/")[2].startswith(".batch-subtitles-"):
@@ -126,14 +144,15 @@ class Night:
                     wrong.append(f"acknowledged but not there: {output}")
         return wrong
 
-    def wrong_after_the_next_night(self, out: str, tries: int = 1) -> list[str]:
+    def wrong_after_the_next_night(self, out: str, todo: Set[str] | None = None) -> list[str]:
         """Run the same command again: it must end with everything done, and nothing done twice.
 
-        ``tries``: how many attempts of each stage the fault may have cost.
+        ``todo``: the names of the files that were to be worked on; None: all.
         """
-        outcome = self.batch.json("--resume")
-        wrong = self._survivors()
-        if outcome.code != 0:
+        committed = self._committed()
+        outcome = self.again()
+        wrong = self.survivors() + self.changed_sources()
+        if outcome.code not in self.good:
             wrong.append(
                 f"the next night ended with {outcome.code}: {outcome.errors} {outcome.err[-300:]}"
             )
@@ -146,16 +165,53 @@ class Night:
             )
             wrong.append(f"the library is not what it should be: {differing}")
         again = self.done(out) & outcome.finished.keys()
+        if todo is not None:
+            again |= outcome.finished.keys() - todo
         if again:
             wrong.append(f"done twice: {sorted(again)}")
-        wrong += [
-            f"source changed: {path}"
-            for path, was in self.sources.items()
-            if os.path.isfile(path) and tree(self.batch.library).get(path) != was
-        ]
-        return wrong
+        now = self._committed()
+        made_again = [path for path, inode in committed.items() if now.get(path, inode) != inode]
+        if made_again:
+            wrong.append(f"made again, though it was whole: {made_again}")
+        return wrong + self._unrecorded()
 
-    def _survivors(self) -> list[str]:
+    def changed_sources(self) -> list[str]:
+        now = tree(self.batch.library)
+        return [
+            f"source changed: {path}" for path, was in self.sources.items() if now.get(path) != was
+        ]
+
+    def _committed(self) -> dict[str, int]:
+        """The files of artefacts of which nothing is missing, with their inodes."""
+        found: dict[str, int] = {}
+        for path in self.batch.work.artefacts.glob("*/*/artefact.json"):
+            if not path.parent.name.startswith("."):
+                outputs = json.loads(path.read_bytes())["outputs"]
+                records = [from_json(FileRecord, one) for one in outputs]
+                if all(one.matches(path.parent) for one in records):
+                    files = [path.with_name(one.file) for one in records]
+                    found |= {str(file): file.stat().st_ino for file in files}
+        return found
+
+    def _unrecorded(self) -> list[str]:
+        """What we published and would not know for our own any more."""
+        ours = set()
+        try:
+            with closing(State.open(self.batch.work.database)) as state:
+                for folder, _, _ in os.walk(self.batch.library):
+                    for record in state.records_in(folder).values():
+                        for one in record.published(folder):
+                            ours.add((os.path.relpath(one.path, self.batch.library), one.sha256))
+        except Failure as failure:
+            return [f"what is ours cannot be read: {failure.info.message}"]
+        return [
+            f"not recorded as ours: {name}"
+            for name, content in self.expected.items()
+            if (name, hashlib.sha256(content).hexdigest()) not in ours
+        ]
+
+    def survivors(self) -> list[str]:
+        """What is alive long after a run has ended; it is ended as well."""
         deadline = time.monotonic() + SURVIVAL_SECONDS
         while (alive := self.batch.processes()) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -167,14 +223,21 @@ class Night:
     @staticmethod
     def done(out: str) -> set[str]:
         """Names of the files that a run said were done, in complete lines of its output."""
-        names = set()
-        for line in out.split("\n")[:-1]:
-            if line.startswith("{"):
-                event = json.loads(line)
-                if event["event"] == "file_finished" and event["status"] == "done":
-                    names.add(os.path.basename(event["path"]))
-        return names
+        return {
+            os.path.basename(event["path"])
+            for event in events_in(out)
+            if event["event"] == "file_finished" and event["status"] == "done"
+        }
 
     def _outputs_of(self, name: str) -> dict[str, bytes]:
         stem = name.rpartition(".")[0]
-        return {one: data for one, data in self.expected.items() if one.startswith(f"{stem}.")}
+        return {
+            one: data
+            for one, data in self.expected.items()
+            if os.path.basename(one).startswith(f"{stem}.")
+        }
+
+
+def events_in(out: str) -> list[dict[str, Any]]:
+    """The events in the complete lines of a run's output."""
+    return [json.loads(line) for line in out.split("\n")[:-1] if line.startswith("{")]

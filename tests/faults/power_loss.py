@@ -1,262 +1,267 @@
-"""Cut the power at every moment of a night, with whatever POSIX lets get lost, and look."""
+"""Cut the power at every moment of a night, with whatever POSIX lets get lost, and look.
+
+A state is judged by what the next night makes of it: everything is published as it has to be,
+nothing that was acknowledged is done again or gone, and nobody has to do anything.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
-import sqlite3
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+import re
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tests.faults.crash_states import Disk, Tree
-from tests.faults.night import Night
-from tests.faults.recording import Op, record
+from tests.faults.next_night import After, lay_out
+from tests.faults.power_scenes import Scene
+from tests.faults.recording import Op
+from tests.faults.state_class import Classes
 
 _HIDDEN = b".batch-subtitles-"
-_LIBRARY = b"library/"
-_DATABASE = b"work/batch.db"
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One night: what was there before, what was done, and what had to come of it."""
-
-    root: bytes
-    start: Mapping[bytes, bytes | None]
-    ops: Sequence[Op]
-    sources: Mapping[bytes, bytes]
-    former: Mapping[bytes, bytes]
-    expected: Mapping[bytes, bytes]
 
 
 @dataclass
 class Outcome:
-    """``states`` that were looked at, how many of them differ, and what was wrong with any."""
+    """``states`` that were looked at, how many of them differ, how many ``nights`` it took to judge
+    them, how many more were ``real`` ones, and what was wrong with any."""
 
     states: int = 0
     different: int = 0
+    nights: int = 0
+    real: int = 0
     wrong: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        return (
+            f"{self.states} states after a power cut, {self.different} of them different, judged"
+            f" by {self.nights} nights in one process and {self.real} real ones"
+        )
 
-def recorded(night: Night) -> Recording:
-    """Run one night and record it. Raises: RuntimeError when the record is not true."""
-    root = os.fsencode(night.folder)
-    start = _on_disk(night.folder)
-    before = night.library()
-    code, ops = record(night.argv(), night.batch.environ, night.folder, night.folder / "calls")
-    if code != 0:
-        raise RuntimeError(f"the recorded night ended with {code}")
-    disk = Disk(root, start)
-    for op in ops:
-        disk.apply(op)
-    _compare(disk.now(), _on_disk(night.folder), root)
-    library = {_LIBRARY + os.fsencode(name): data for name, data in night.library().items()}
-    return Recording(
-        root,
-        start,
-        ops,
-        {
-            os.path.relpath(os.fsencode(path), root): data
-            for path, (_, data) in night.sources.items()
-            if os.path.isfile(path)
-        },
-        {_LIBRARY + os.fsencode(name): data for name, data in before.items()},
-        library,
-    )
+    def add(self, other: Outcome) -> None:
+        self.states += other.states
+        self.different += other.different
+        self.nights += other.nights
+        self.real += other.real
+        self.wrong += other.wrong
 
 
-def _on_disk(folder: Path) -> dict[bytes, bytes | None]:
-    """Library and work folder without what a night only reads."""
-    found: dict[bytes, bytes | None] = {}
-    for top in ("library", "work"):
-        for parent, folders, files in os.walk(os.fsencode(folder / top)):
-            found[parent] = None
-            folders[:] = [one for one in folders if one not in (b"environments", b"models")]
-            for name in files:
-                path = os.path.join(parent, name)
-                found[path] = Path(os.fsdecode(path)).read_bytes()
-    return found
+@dataclass
+class Told:
+    """What the program has said so far.
+
+    ``finished`` are the names of the files that it said were done, or not to be tried again;
+    ``kept`` are stages whose results it went on with; ``ended``: the run is over.
+    """
+
+    lasting: frozenset[str]
+    finished: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+    ended: bool = False
+    _said: bytes = b""
+    _moved: dict[str, str] = field(default_factory=dict)
+
+    def hear(self, op: Op) -> bool:
+        """Take up an operation; returns whether it told anything new."""
+        before = self.finished, self.kept, self.ended
+        if op.kind == "ended":
+            self.ended = True
+        elif op.kind == "rename" and b"/artefacts/" in op.other:
+            attempt = op.path.split(b"/attempts/")[-1].split(b"/")[0].decode()
+            self._moved[op.thread] = attempt.rpartition("-")[0]
+        elif op.kind == "said":
+            stage = self._moved.pop(op.thread, "")
+            if stage in self.lasting:
+                self.kept |= {stage}
+            *lines, self._said = (self._said + op.data).split(b"\n")
+            self.finished |= {name for line in lines for name in _finished(line)}
+        return (self.finished, self.kept, self.ended) != before
 
 
-def _compare(model: Tree, disk: Mapping[bytes, bytes | None], root: bytes) -> None:
-    """Locks are written after a seek, which is not recorded; what they say is for people."""
-    real = {os.path.relpath(path, root): data for path, data in disk.items()}
-    wrong = [
-        path
-        for path in model.keys() | real.keys()
-        if not path.endswith((b"lock", b"-shm"))
-        and path.startswith((b"library", b"work"))
-        and model.get(path, b"-") != real.get(path, b"-")
-    ]
-    if wrong:
-        raise RuntimeError(f"the record differs from the disk: {sorted(wrong)[:10]}")
-
-
-def look_at_all(night: Recording, per_moment: int, seed: int = 1) -> Outcome:
-    """Check ``per_moment`` states after every operation of the night."""
-    dice, outcome, judge = random.Random(seed), Outcome(), Judge(night)
-    seen: set[bytes] = set()
-    disk = Disk(night.root, night.start)
-    for moment, op in enumerate(night.ops):
-        disk.apply(op)
-        acknowledged = _acknowledged(disk.said)
-        for state in disk.states(per_moment, dice):
-            outcome.states += 1
-            mark = _mark(state, acknowledged)
-            if mark in seen:
-                continue
-            seen.add(mark)
-            outcome.wrong += [f"after call {moment}: {one}" for one in judge(state, acknowledged)]
-    outcome.different = len(seen)
-    return outcome
-
-
-def forgotten(night: Recording, per_moment: int, seed: int = 1) -> Iterator[tuple[Op, bool]]:
-    """Each fsync of the night, and whether leaving it out would have been noticed."""
-    syncs = [number for number, op in enumerate(night.ops) if op.kind == "sync"]
-    for left_out in syncs:
-        yield night.ops[left_out], _noticed(night, left_out, per_moment, seed)
-
-
-def _noticed(night: Recording, left_out: int, per_moment: int, seed: int) -> bool:
-    dice, judge = random.Random(seed), Judge(night)
-    disk = Disk(night.root, night.start)
-    for moment, op in enumerate(night.ops):
-        disk.apply(op, synced=moment != left_out)
-        if moment >= left_out:
-            acknowledged = _acknowledged(disk.said)
-            if any(judge(state, acknowledged) for state in disk.states(per_moment, dice)):
-                return True
-    return False
+def _finished(line: bytes) -> Iterator[str]:
+    if line.startswith(b"{") and b'"file_finished"' in line:
+        event = json.loads(line)
+        error = event.get("error")
+        for_good = error is not None and not error["retryable"]
+        if event.get("event") == "file_finished" and (event["status"] == "done" or for_good):
+            yield os.path.basename(event["path"])
 
 
 class Judge:
     """Says what is wrong with a state. What costs time to find out is remembered."""
 
-    def __init__(self, night: Recording) -> None:
-        self._night = night
-        self._databases: dict[bytes, dict[bytes, tuple[str, bytes, str]] | str] = {}
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._class_of = Classes(_whole_contents(scene))
+        self._known: dict[Hashable, After] = {}
 
-    def __call__(self, state: Tree, acknowledged: frozenset[str]) -> list[str]:
-        night = self._night
+    @property
+    def nights(self) -> int:
+        """How many different nights it took."""
+        return len(self._known)
+
+    def __call__(self, state: Tree, told: Told) -> list[str]:
+        scene = self._scene
         wrong = [
             f"a source is not what it was: {path!r}"
-            for path, data in night.sources.items()
+            for path, data in scene.sources.items()
             if state.get(path) != data
         ]
-        published = {
-            path: data
-            for path, data in state.items()
-            if path.startswith(_LIBRARY)
-            and data is not None
-            and path not in night.sources
-            and not path.removeprefix(_LIBRARY).rpartition(b"/")[2].startswith(_HIDDEN)
-        }
-        for path, data in published.items():
-            if data not in (night.expected.get(path), night.former.get(path)):
-                wrong.append(f"published torn: {path!r} ({len(data)} bytes)")
-        records = self._records(state)
-        if isinstance(records, str):
-            return [*wrong, records]
-        for name in acknowledged:
-            source = _LIBRARY + os.fsencode(name)
-            for path, data in night.expected.items():
-                if _belongs(path, source) and published.get(path) != data:
-                    wrong.append(f"acknowledged, then lost: {path!r}")
-            if records.get(source, ("", b"", ""))[0] != "done":
-                wrong.append(f"acknowledged, but not known as done: {name}")
-        for path, data in published.items():
-            if night.former.get(path) != data and not self._known(path, data, records, state):
-                wrong.append(f"nobody would know that it is ours: {path!r}")
+        if wrong:
+            return wrong
+        wrong += self._torn(state) + self._lost(state, told)
+        after = self.after(state)
+        wrong += after.wrong
+        if after.left != scene.expected:
+            differing = sorted(
+                path
+                for path in after.left.keys() | scene.expected.keys()
+                if after.left.get(path) != scene.expected.get(path)
+            )
+            wrong.append(f"after the next night, not as it should be: {differing}")
+        if foreign := scene.expected.keys() - after.ours - scene.others.keys():
+            wrong.append(f"nobody would know that it is ours: {sorted(foreign)}")
+        if again := after.worked & told.finished:
+            wrong.append(f"finished, then worked on again: {sorted(again)}")
+        if after.worked and (again := after.ran & told.kept):
+            wrong.append(f"kept, then made again: {sorted(again)}")
         return wrong
 
-    def _records(self, state: Tree) -> dict[bytes, tuple[str, bytes, str]] | str:
-        """Status, job folder and outputs by source; or what is wrong with the database."""
-        files = {name: state.get(_DATABASE + name) for name in (b"", b"-wal", b"-journal")}
-        mark = _digest(*(data if data is not None else b"\0absent" for data in files.values()))
-        if mark not in self._databases:
-            self._databases[mark] = self._read(files)
-        return self._databases[mark]
+    def after(self, state: Tree) -> After:
+        """What the next night makes of it."""
+        looks = self._class_of(state)
+        if looks not in self._known:
+            self._known[looks] = self._scene.following(state)
+        return self._known[looks]
 
-    def _read(
-        self, files: Mapping[bytes, bytes | None]
-    ) -> dict[bytes, tuple[str, bytes, str]] | str:
-        if files[b""] is None:
-            return {}
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-            for name, data in files.items():
-                if data is not None:
-                    Path(folder, "batch.db" + name.decode()).write_bytes(data)
-            try:
-                with closing(sqlite3.connect(Path(folder, "batch.db"))) as connection:
-                    (sound,) = connection.execute("PRAGMA integrity_check").fetchone()
-                    if sound != "ok":
-                        return f"the database is damaged: {sound}"
-                    (made,) = connection.execute("PRAGMA user_version").fetchone()
-                    if not made:
-                        return {}
-                    rows = connection.execute(
-                        "SELECT folder, name, status, job_dir, outputs || former FROM files"
-                    ).fetchall()
-            except sqlite3.Error as error:
-                return f"the database cannot be opened: {error}"
-        root = self._night.root
-        return {
-            os.path.relpath(os.path.join(folder, name), root): (status, job, outputs)
-            for folder, name, status, job, outputs in rows
-        }
+    def _torn(self, state: Tree) -> list[str]:
+        """What is visible outside of the work folder is whole, whenever."""
+        scene = self._scene
+        return [
+            f"published torn: {path!r} ({len(data)} bytes)"
+            for path, data in state.items()
+            if data is not None
+            and not path.startswith(b"work/")
+            and path not in scene.sources
+            and not os.path.basename(path).startswith(_HIDDEN)
+            and data
+            not in (
+                scene.expected.get(path),
+                scene.former.get(path),
+                scene.others.get(path),
+            )
+        ]
 
-    def _known(
-        self,
-        path: bytes,
-        data: bytes,
-        records: Mapping[bytes, tuple[str, bytes, str]],
-        state: Tree,
-    ) -> bool:
-        """Whether the next run would recognise the file: by the database, or a job's manifest."""
-        sha256 = hashlib.sha256(data).hexdigest()
-        for source, (_, job, outputs) in records.items():
-            if not _belongs(path, source):
-                continue
-            if sha256 in outputs:
-                return True
-            manifest = state.get(os.path.relpath(job, self._night.root) + b"/manifest.json")
-            if manifest is not None and sha256.encode() in manifest:
-                return True
-        return False
+    def _lost(self, state: Tree, told: Told) -> list[str]:
+        """What was acknowledged is there."""
+        scene = self._scene
+        wrong = [
+            f"acknowledged, then lost: {path!r}"
+            for name in told.finished
+            for path, data in scene.expected.items()
+            if os.path.basename(path).startswith(os.fsencode(name.rpartition(".")[0] + "."))
+            and state.get(path) != data
+        ]
+        path, summary = scene.summary
+        if told.ended and path and state.get(path) != summary:
+            wrong.append("the summary of the run is gone")
+        return wrong
 
 
-def _belongs(output: bytes, source: bytes) -> bool:
-    return output.startswith(source.rpartition(b".")[0] + b".")
+def _whole_contents(scene: Scene) -> frozenset[bytes]:
+    """What files of the work folder hold when their writer goes on to something else."""
+    disk, whole = Disk(scene.root, scene.start), {data for data in scene.start.values() if data}
+    for op in scene.ops:
+        disk.apply(op)
+        if op.kind == "rename":
+            whole |= {data for data in disk.now().values() if data}
+    return frozenset(whole)
 
 
-def _acknowledged(said: bytes) -> frozenset[str]:
-    """Names of the files that the coordinator said were done."""
-    names = set()
-    for line in said.split(b"\n")[:-1]:
-        if b'"file_finished"' in line and line.startswith(b"{"):
-            event = json.loads(line)
-            if event.get("event") == "file_finished" and event["status"] == "done":
-                names.add(os.path.basename(event["path"]))
-    return frozenset(names)
+def look_at_all(scene: Scene, per_moment: int, seed: int = 1, real: int = 0) -> Outcome:
+    """Judge the extremes and ``per_moment`` other states after every operation of the night.
+
+    For ``real`` of them, chosen by lot, a real next night is run as well.
+    """
+    outcome, judge = Outcome(), Judge(scene)
+    lots = random.Random(seed)
+    sample: list[Tree] = []
+    seen: set[int] = set()
+    for moment, state, told in _states(scene, per_moment, random.Random(seed)):
+        outcome.states += 1
+        mark = hash((frozenset(state.items()), told.finished, told.kept, told.ended))
+        if mark in seen:
+            continue
+        seen.add(mark)
+        if len(sample) < real:
+            sample.append(state)
+        elif (place := lots.randrange(len(seen))) < real:
+            sample[place] = state
+        outcome.wrong += [f"{scene.name}, call {moment}: {one}" for one in judge(state, told)]
+    outcome.different, outcome.nights = len(seen), judge.nights
+    for state in sample:
+        outcome.real += 1
+        outcome.wrong += [f"{scene.name}: {one}" for one in really(scene, state)]
+    return outcome
 
 
-def _mark(state: Tree, acknowledged: frozenset[str]) -> bytes:
-    parts = [b"".join(sorted(map(os.fsencode, acknowledged)))]
-    for path in sorted(state):
-        data = state[path]
-        parts += [path, b"\0folder" if data is None else data]
-    return _digest(*parts)
+def _states(
+    scene: Scene, per_moment: int, dice: random.Random, left_out: int = -1
+) -> Iterator[tuple[int, Tree, Told]]:
+    """The states after each operation; those after an fsync only if it is left out."""
+    disk, told = Disk(scene.root, scene.start), Told(scene.lasting)
+    for moment, op in enumerate(scene.ops):
+        disk.apply(op, synced=moment != left_out)
+        news = told.hear(op)
+        if moment >= left_out and (news or op.kind not in ("said", "sync") or moment == left_out):
+            for state in disk.states(per_moment, dice):
+                yield moment, state, told
 
 
-def _digest(*parts: bytes) -> bytes:
-    hasher = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        hasher.update(len(part).to_bytes(8, "big"))
-        hasher.update(part)
-    return hasher.digest()
+def site(scene: Scene, op: Op) -> str:
+    """What is synced, without what is different in each night."""
+    path = os.fsdecode(os.path.relpath(op.path, scene.root))
+    return re.sub(r"[0-9a-f]{16,}|\d{8}-\d{6}|\d{8}T\w+-\w+|/\d{4}/\d\d/\d\d/", "#", path)
+
+
+def forgotten(scene: Scene, per_moment: int, seed: int = 1) -> Iterator[tuple[Op, str]]:
+    """Each fsync of the night, and what is wrong when it is left out; "" when nothing is.
+
+    Those with which SQLite makes and merges its files are its own affair; its commits are ours.
+    """
+    judge = Judge(scene)
+    for left_out, op in enumerate(scene.ops):
+        if op.kind == "sync" and op.thread != "person" and not _of_sqlite(scene, left_out):
+            found = _first_wrong(scene, judge, left_out, per_moment, seed)
+            yield op, found
+
+
+def _of_sqlite(scene: Scene, number: int) -> bool:
+    """Whether the fsync is none of a commit, or that of the folder which follows such a one."""
+    path = scene.ops[number].path
+    if not path.startswith(scene.root + b"/work/batch.db"):
+        before = scene.ops[number - 1]
+        return before.kind == "sync" and before.path.startswith(scene.root + b"/work/batch.db")
+    before = scene.ops[number - 1]
+    commit = before.kind == "write" and len(before.data) > 32 and before.path == path
+    return not (path.endswith(b"-wal") and commit)
+
+
+def _first_wrong(scene: Scene, judge: Judge, left_out: int, per_moment: int, seed: int) -> str:
+    dice = random.Random(seed)
+    for _, state, told in _states(scene, per_moment, dice, left_out):
+        wrong = judge(state, told)
+        if wrong:
+            return wrong[0]
+    return ""
+
+
+def really(scene: Scene, state: Tree) -> list[str]:
+    """What a real next night makes of a state, where that is not what was expected of it."""
+    night = scene.night
+    lay_out(night, scene.following.tops, state)
+    code = night.batch.json("--resume").code
+    left = scene.following.left()
+    wrong = [] if left == scene.expected else [f"a real night left {sorted(left)}"]
+    return wrong if code == scene.code else [*wrong, f"a real night ended with {code}"]

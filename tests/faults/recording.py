@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _CALLS = (
@@ -22,14 +22,17 @@ _UNFINISHED = re.compile(r"^(?P<call>.*) <unfinished \.\.\.>$")
 _RESUMED = re.compile(r"^<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)$")
 _CALL = re.compile(r"^(?P<name>\w+)\((?P<arguments>.*)\) += (?P<result>-?\d+)(?P<more>.*)$")
 _TEXT = r'"((?:\\x[0-9a-f]{2})*)"'
-_DESCRIPTOR = re.compile(r"^(?:AT_FDCWD|\d+)<((?:\\x[0-9a-f]{2})*)>")
+_DESCRIPTOR = re.compile(r"^(?:AT_FDCWD|\d+)<((?:\\x[0-9a-f]{2})*)>(?P<gone>\(deleted\))?")
+_GONE = b"/"
+"""Stands for the path of a file that has no name (any more)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Op:
     """One change. ``kind``: make, folder, write, truncate, sync, rename, swap, link, remove, said.
 
-    Paths are bytes. ``said`` is what went to standard output or a pipe, as acknowledgement.
+    Paths are bytes. ``said`` is what went to standard output or a pipe, as acknowledgement; after
+    ``ended``, the last of all, the whole run is one. ``thread`` is whose call it was.
     """
 
     kind: str
@@ -38,6 +41,7 @@ class Op:
     data: bytes = b""
     offset: int | None = None
     size: int = 0
+    thread: str = ""
 
 
 def record(
@@ -53,7 +57,7 @@ def record(
         stderr=subprocess.DEVNULL,
         check=False,
     ).returncode
-    return code, list(read(log, os.fsencode(folder)))
+    return code, [*read(log, os.fsencode(folder)), Op("ended", b"")]
 
 
 def read(log: Path, folder: bytes) -> Iterator[Op]:
@@ -72,7 +76,8 @@ def read(log: Path, folder: bytes) -> Iterator[Op]:
                 rest = begun.pop(thread, "") + resumed["rest"]
             call = _CALL.match(rest)
             if call is not None and not call["result"].startswith("-"):
-                yield from _ops(call["name"], call["arguments"], call["result"], folder)
+                for op in _ops(call["name"], call["arguments"], call["result"], folder):
+                    yield replace(op, thread=thread)
 
 
 def _ops(name: str, arguments: str, result: str, folder: bytes) -> Iterator[Op]:
@@ -129,7 +134,9 @@ def _bytes(text: str) -> bytes:
 
 def _of_descriptor(arguments: str) -> bytes:
     match = _DESCRIPTOR.match(arguments)
-    return _bytes(match[1]) if match else b"?"
+    if match is None:
+        return b"?"
+    return _GONE if match["gone"] else _bytes(match[1])
 
 
 def _path(arguments: str) -> bytes | None:

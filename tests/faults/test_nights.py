@@ -6,9 +6,20 @@ import sys
 
 import pytest
 
-from tests.faults import disk_full, kill_points, orphans, power_loss, random_kills, traced
+from tests.faults import (
+    disk_full,
+    kill_points,
+    orphans,
+    point_campaigns,
+    power_loss,
+    power_scenes,
+    random_kills,
+    scenes,
+    secrets,
+    traced,
+)
 
-from .conftest import MakeNight
+from .conftest import MakeForkedNight, MakeNight
 
 pytestmark = [
     pytest.mark.real,
@@ -17,53 +28,84 @@ pytestmark = [
 
 
 @pytest.mark.skipif(not traced.available(), reason="strace is not here, or may not trace")
-def test_killed_at_calls_that_change_something(make_night: MakeNight) -> None:
-    night = make_night("a.wav", "b.wav")
-    for scene in kill_points.scenes(night):
-        tally = kill_points.kill_everywhere(night, scene, 6)
-        assert (tally.hit, tally.wrong) == (tally.tried, [])
+def test_coordinators_killed_at_calls_that_change_something(
+    make_forked_night: MakeForkedNight,
+) -> None:
+    night = make_forked_night(*point_campaigns.FILES)
+    stories = (scenes.fresh, scenes.edited, scenes.retrying, scenes.replaced_films)
+    figures = point_campaigns.kill_coordinators(night, stories, lambda points: 7)
+    assert (figures.hit, figures.wrong) == (28, [])
 
 
 @pytest.mark.skipif(not traced.available(), reason="strace is not here, or may not trace")
-def test_calls_that_fail(make_night: MakeNight) -> None:
-    night = make_night("a.wav", "b.wav")
-    scene = next(kill_points.scenes(night))
-    assert kill_points.fail_everywhere(night, scene, 6).wrong == []
+def test_jobs_killed_at_calls_that_change_something(make_forked_night: MakeForkedNight) -> None:
+    night = make_forked_night(*point_campaigns.JOBS)
+    stories = (scenes.fresh, scenes.cold, scenes.replaced_films)
+    figures = point_campaigns.kill_jobs(night, stories, lambda points: 12)
+    assert (figures.hit, figures.wrong) == (36, [])
 
 
 @pytest.mark.skipif(not traced.available(), reason="strace is not here, or may not trace")
-def test_power_cuts(make_night: MakeNight) -> None:
-    night = make_night("a.wav", "b.wav")
-    night.batch.json("--dry-run")
-    recording = power_loss.recorded(night)
-    outcome = power_loss.look_at_all(recording, per_moment=16)
-    assert outcome.wrong == []
-    assert outcome.different > 1000, "the record has too little in it to show anything"
+def test_calls_that_fail(make_forked_night: MakeForkedNight) -> None:
+    stories = (scenes.replacing,)
+    coordinators = point_campaigns.fail_coordinators(
+        make_forked_night(*point_campaigns.FILES), stories, lambda points: 8
+    )
+    jobs = point_campaigns.fail_jobs(
+        make_forked_night(*point_campaigns.JOBS[:4]), stories, lambda points: 2
+    )
+    assert (coordinators.hit, coordinators.wrong) == (8, [])
+    assert (jobs.hit, jobs.wrong) == (8, [])
 
 
-def test_kills_at_random_moments(make_night: MakeNight) -> None:
-    night = make_night("a.wav", "b.wav", "c.wav")
+@pytest.mark.skipif(not traced.available(), reason="strace is not here, or may not trace")
+def test_power_cuts_and_forgotten_syncs(make_night: MakeNight) -> None:
+    for play in (power_scenes.resumed, power_scenes.replacing):
+        scene = play(lambda files: make_night(*files))
+        outcome = power_loss.look_at_all(scene, per_moment=8, real=1)
+        assert outcome.wrong == []
+        assert outcome.different > 1000, "the record has too little in it to show anything"
+    left_out = power_loss.forgotten(scene, per_moment=2)
+    noticed = {power_loss.site(scene, op) for op, wrong in left_out if wrong}
+    assert {"library", "work/batch.db-wal"} <= noticed
+
+
+def test_kills_at_random_moments(make_forked_night: MakeForkedNight) -> None:
+    night = make_forked_night("a.wav", "b.wav", "c.wav")
     night.batch.json("--dry-run")
     start = night.keep()
-    night.undisturbed()
-    kills = random_kills.kill_at_random(night, start, kills=6, longest=1.5, seed=1)
+    length = random_kills.measured(night, start)
+    kills = random_kills.kill_at_random(night, start, length, kills=6, seed=1)
     assert (kills.kills, kills.wrong) == (6, [])
 
 
 def test_grandchildren_of_a_killed_run(make_night: MakeNight) -> None:
     night = make_night("a.wav")
     night.batch.json("--dry-run")
-    outcome = orphans.kill_with_grandchildren(night, night.keep(), kills=4, seed=1)
-    assert (outcome.kills, outcome.wrong) == (4, [])
+    outcome = orphans.kill_with_family(night, night.keep(), kills=5, seed=1)
+    assert (outcome.kills, outcome.wrong) == (5, [])
 
 
 @pytest.mark.skipif(not disk_full.mountable(), reason="no tmpfs can be mounted here")
 def test_a_full_disk(make_night: MakeNight) -> None:
-    night = make_night("a.wav", "b.wav")
-    night.batch.json("--dry-run")
-    start = night.keep()
-    night.undisturbed()
-    library = disk_full.sweep(night, start, night.batch.library, ["size=16k", "nr_inodes=4"])
-    work = disk_full.sweep(night, start, night.batch.work.root, ["size=160k", "size=220k"])
-    assert (library.wrong, work.wrong) == ([], [])
-    assert library.too_small > 0
+    found = disk_full.Sweep()
+    for name, count in (("library", 2), ("work folder", 2)):
+        night = make_night("a.wav", "b.wav")
+        where = disk_full.place(night, name)
+        night.batch.json("--dry-run")
+        start = night.keep()
+        limits = disk_full.limits_of(night, start, where)
+        found.add(disk_full.sweep(night, start, where, kill_points.selected(limits, count)))
+    assert found.wrong == []
+    assert found.too_small > 0
+
+
+def test_secrets_around_what_fails(make_night: MakeNight) -> None:
+    chosen = (
+        secrets.a_stage_tells_its_environment,
+        secrets.killed("coordinator"),
+        secrets.settings_that_are_wrong,
+    )
+    look = secrets.look_for_secrets(make_night("a.wav"), chosen)
+    assert look.wrong == []
+    assert look.files > 50, "a night leaves more than that to look into"

@@ -1,13 +1,15 @@
-"""Run a program under strace: see its changing system calls, or hurt it at one of them."""
+"""strace around a process: see its changing system calls, or hurt it at one of them."""
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ MUTATING = (
     "fsync",
     "fdatasync",
     "ftruncate",
+    "fallocate",
     "rename",
     "renameat",
     "renameat2",
@@ -43,7 +46,9 @@ that only read. A kill at the call after it finds the same state.
 """
 
 PATIENCE_SECONDS = 120.0
+KILL = "signal=KILL"
 _CALL = re.compile(r"^(?P<thread>\d+)\s+(?P<name>\w+)\(")
+_LOOK_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,8 @@ class Point:
     name: str
     number: int
 
-
-@dataclass(frozen=True, slots=True)
-class Traced:
-    """How a traced program ended, and what it printed. ``hit``: the fault took place."""
-
-    code: int
-    out: str
-    hit: bool
+    def __str__(self) -> str:
+        return f"{self.name} {self.number}"
 
 
 def available() -> bool:
@@ -70,10 +69,45 @@ def available() -> bool:
     return subprocess.run(["strace", "-o", os.devnull, "true"], check=False).returncode == 0
 
 
-def points(argv: Sequence[str], environ: Mapping[str, str], folder: Path) -> list[Point]:
-    """Every point of an undisturbed run: of each call as many as its busiest thread has."""
-    log = folder / "calls"
-    _strace(["-o", str(log), "-e", f"trace={_calls()}"], argv, environ, folder)
+def watching(log: Path) -> list[str]:
+    """The command line that writes a process's changing calls to ``log``.
+
+    Its children are not traced: they run at full speed, and are not hurt.
+    """
+    return [*_strace(log), "-e", f"trace={','.join(MUTATING)}"]
+
+
+def hurting(log: Path, point: Point, fault: str) -> list[str]:
+    """The command line that hurts a process at that point; ``log`` tells :func:`was_hit`.
+
+    ``fault``: :data:`KILL`, which comes before the call takes place, in the first thread to get
+    there; or ``error=NAME``, with which the call fails in each thread that gets there.
+    """
+    injected = f"inject={point.name}:{fault}:when={point.number}"
+    return [*_strace(log), "-e", f"trace={point.name}", "-e", injected]
+
+
+def _strace(log: Path) -> list[str]:
+    return ["strace", "-f", "-b", "execve", "-s", "0", "-o", str(log)]
+
+
+@contextlib.contextmanager
+def attached(pid: int, command: list[str]) -> Iterator[None]:
+    """Within the block, that command line of strace is attached to a process that is stopped."""
+    told = Path(f"{command[command.index('-o') + 1]}.err")
+    with told.open("wb") as stream:
+        process = subprocess.Popen([*command, "-p", str(pid)], stderr=stream)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while b"attached" not in told.read_bytes():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"strace does not attach: {told.read_text()}")
+        time.sleep(_LOOK_SECONDS)
+    yield
+    process.wait(PATIENCE_SECONDS)
+
+
+def points_in(log: Path) -> list[Point]:
+    """Every point of an undisturbed process: of each call as many as its busiest thread has."""
     counts: collections.Counter[tuple[str, str]] = collections.Counter()
     with log.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
@@ -85,60 +119,9 @@ def points(argv: Sequence[str], environ: Mapping[str, str], folder: Path) -> lis
     return [Point(name, number) for name in sorted(most) for number in range(1, most[name] + 1)]
 
 
-def killed_at(
-    point: Point, argv: Sequence[str], environ: Mapping[str, str], folder: Path
-) -> Traced:
-    """Run it and kill it before that call takes place in the first thread to get there.
-
-    Children are not traced: those of a coordinator run at full speed, and are not hurt.
-    """
-    return _injected(f"inject={point.name}:signal=KILL:when={point.number}", argv, environ, folder)
-
-
-def failing_at(
-    point: Point, error: str, argv: Sequence[str], environ: Mapping[str, str], folder: Path
-) -> Traced:
-    """Run it with that call failing with ``error`` (a name), in each thread that gets there."""
-    return _injected(
-        f"inject={point.name}:error={error}:when={point.number}", argv, environ, folder
-    )
-
-
-def _injected(
-    expression: str, argv: Sequence[str], environ: Mapping[str, str], folder: Path
-) -> Traced:
-    log = folder / "hits"
-    name = expression.removeprefix("inject=").partition(":")[0]
-    ended = _strace(
-        ["-o", str(log), "-e", f"trace={name}", "-e", expression], argv, environ, folder
-    )
+def was_hit(log: Path) -> bool:
+    """Whether the fault took place."""
+    if not log.exists():
+        return False
     text = log.read_text(encoding="utf-8", errors="replace")
-    return Traced(
-        ended.returncode, ended.stdout, "(INJECTED)" in text or "killed by SIGKILL" in text
-    )
-
-
-def _strace(
-    options: Sequence[str], argv: Sequence[str], environ: Mapping[str, str], folder: Path
-) -> subprocess.CompletedProcess[str]:
-    """Standard input stays open until the end, as it does under a supervisor."""
-    reader, writer = os.pipe()
-    try:
-        return subprocess.run(
-            ["strace", "-f", "-b", "execve", "-qq", "-s", "0", *options, *argv],
-            stdin=reader,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=dict(environ),
-            cwd=folder,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-    finally:
-        os.close(reader)
-        os.close(writer)
-
-
-def _calls() -> str:
-    return ",".join(MUTATING)
+    return "(INJECTED)" in text or "killed by SIGKILL" in text

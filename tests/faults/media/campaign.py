@@ -16,18 +16,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from orchestrator.catalogue import load_catalogue
+from orchestrator.contract.errors import ErrorClass, ErrorInfo
 from orchestrator.provision.build import BuildOptions
 from orchestrator.provision.environments import ensure_environment
 from tests.faults.media.lures import EXTENSIONS, Trap, lures
-from tests.faults.media.mutants import ALL, LOSSES, mutant
+from tests.faults.media.mutants import KNOWN_LOSSES, LOSSES, Mutant, known_loss, mutant
 from tests.faults.media.originals import (
     STATES_NO_LENGTH,
     ZERO_IS_SILENCE,
     ffmpeg_of,
     make_formats,
+    make_joined,
     make_odd,
     make_remuxes,
     with_tails,
@@ -41,9 +45,31 @@ LOST_SECONDS = 0.25
 """A loss counts from both of these on: what codecs add and drop at the ends stays below."""
 
 
+class Case(NamedTuple):
+    """One file to damage, and the number of what is done to it."""
+
+    path: Path
+    number: int
+    how: Literal["any", "loss", "known"]
+
+    def damaged(self) -> Mutant:
+        data = self.path.read_bytes()
+        if self.how == "known":
+            return known_loss(data, self.number)
+        return (
+            mutant(data, self.number, LOSSES) if self.how == "loss" else mutant(data, self.number)
+        )
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one damaged file. ``lost``: seconds of sound that are no longer there."""
+    """What became of one damaged file.
+
+    Attributes:
+        lost: seconds of sound that are no longer there.
+        problem: what is no answer to a damaged file: a hang, a crash, blame put on something else.
+        seconds: that probe and demux took.
+    """
 
     name: str
     number: int
@@ -52,6 +78,7 @@ class Verdict:
     of: float
     heard: Heard | None
     problem: str = ""
+    seconds: float = 0.0
 
     @property
     def lossy(self) -> bool:
@@ -72,6 +99,13 @@ class Tools:
     folder: Path
     originals: tuple[Path, ...]
 
+    def cases(self, numbers: Sequence[int], how: Literal["any", "loss"]) -> list[Case]:
+        """Damage of these numbers, to the originals in turn."""
+        return [Case(self.originals[n % len(self.originals)], n, how) for n in numbers]
+
+    def known_losses(self) -> list[Case]:
+        return [Case(path, n, "known") for path, n in product(self.originals, range(KNOWN_LOSSES))]
+
     @contextmanager
     def ears(self) -> Iterator[Ears]:
         folder = Path(tempfile.mkdtemp(dir=self.folder))
@@ -82,26 +116,37 @@ class Tools:
             ears.close()
 
 
-def damage(tools: Tools, numbers: Sequence[int], *, losses_only: bool) -> Iterator[Verdict]:
-    """Damage originals by number, and let probe and demux have them."""
+def damage(tools: Tools, cases: Sequence[Case]) -> Iterator[Verdict]:
+    """Damage originals, and let probe and demux have them."""
     with tools.ears() as ears:
         whole: dict[Path, float] = {}
-        for number in numbers:
-            path = tools.originals[number % len(tools.originals)]
+        for case in cases:
+            path, changed = case.path, case.damaged()
             if path not in whole:
                 whole[path] = ears.demux(path).sounding
-            changed = mutant(path.read_bytes(), number, LOSSES if losses_only else ALL)
             damaged = tools.folder / f"{os.getpid()}-{path.name}"
             damaged.write_bytes(changed.data)
+            started = time.monotonic()
             heard, problem = None, ""
             try:
-                ears.probe(damaged)
+                problem = _blame(ears.probe(damaged).error)
                 heard = ears.demux(damaged)
+                problem = problem or _blame(heard.error)
             except (Hung, Died, Broke) as fault:
                 problem = " ".join((type(fault).__name__.lower(), *map(str, fault.args)))
+            seconds = time.monotonic() - started
             lost = whole[path] - (heard.sounding if heard else 0.0)
-            yield Verdict(path.name, number, changed.kind, lost, whole[path], heard, problem)
+            yield Verdict(
+                path.name, case.number, changed.kind, lost, whole[path], heard, problem, seconds
+            )
             damaged.unlink()
+
+
+def _blame(error: ErrorInfo | None) -> str:
+    """Whether something other than the file is said to be at fault; nothing else is damaged."""
+    if error is None or error.error_class is ErrorClass.INPUT:
+        return ""
+    return f"blamed {error.error_class}: {error.code}: {error.message}"
 
 
 @dataclass(frozen=True)
@@ -109,20 +154,14 @@ class _Share:
     """The share of one worker."""
 
     tools: Tools
-    numbers: range
-    losses_only: bool
+    cases: Sequence[Case]
 
     def run(self) -> list[Verdict]:
-        return list(damage(self.tools, self.numbers, losses_only=self.losses_only))
+        return list(damage(self.tools, self.cases))
 
 
-def in_parallel(
-    tools: Tools, seed: int, count: int, workers: int, *, losses_only: bool
-) -> list[Verdict]:
-    """The verdicts on the mutants ``seed`` to ``seed + count``."""
-    shares = [
-        _Share(tools, range(seed + n, seed + count, workers), losses_only) for n in range(workers)
-    ]
+def in_parallel(tools: Tools, cases: Sequence[Case], workers: int) -> list[Verdict]:
+    shares = [_Share(tools, cases[n::workers]) for n in range(workers)]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         return [verdict for share in pool.map(_Share.run, shares) for verdict in share]
 
@@ -168,40 +207,36 @@ def loss_figures(verdicts: Sequence[Verdict], whole: Sequence[tuple[str, Heard]]
 def mutant_figures(verdicts: Sequence[Verdict]) -> Figures:
     """Hangs, crashes, bugs and false successes over files damaged in any way."""
     codes = Counter(one.heard.code or "done" for one in verdicts if one.heard)
-    problems = [one for one in verdicts if one.problem or one.false_success or _is_bug(one)]
-    kinds = Counter(
-        one.problem.partition(" ")[0] or ("false success" if one.false_success else "broke")
-        for one in problems
-    )
+    problems = [one for one in verdicts if one.problem or one.false_success]
+    kinds = Counter(one.problem.partition(" ")[0] or "false success" for one in problems)
     lines = [
         f"{len(verdicts)} mutants of {len({one.name for one in verdicts})} files: "
         + ", ".join(f"{code} {count}" for code, count in codes.most_common()),
         f"hangs {kinds['hung']}, crashes {kinds['died']}, bugs {kinds['broke']},"
+        f" blame on anything but the file {kinds['blamed']},"
         f" false successes {kinds['false success']}"
         f" (of {sum(one.lossy for one in verdicts)} that lost sound)",
+        f"the slowest took {max(one.seconds for one in verdicts):.1f} s",
     ]
     return Figures("Mutated media", lines, [_words(one) for one in problems])
 
 
-def _is_bug(verdict: Verdict) -> bool:
-    return verdict.heard is not None and verdict.heard.code in {"stage_raised", "internal"}
-
-
 def _words(one: Verdict) -> str:
     heard = one.heard
-    seen = one.problem if heard is None else heard.code or heard.warnings or "complete"
+    seen = one.problem or (heard and (heard.code or heard.warnings)) or "complete"
     return f"{one.name} #{one.number} ({one.kind}): {one.lost:.2f} s lost, {seen}"
 
 
 def whole_files(tools: Tools, media: Path, *, thorough: bool = True) -> Iterator[tuple[str, Heard]]:
     """Undamaged files of all makes, with what demux says of them.
 
-    ``thorough``: also put into other containers, and with something behind their end.
+    ``thorough``: also put into other containers, joined, and with something behind their end.
     """
     ffmpeg = ffmpeg_of(tools.python)
     paths = [*tools.originals, *make_odd(ffmpeg, media / "odd")]
     if thorough:
         paths += make_remuxes(ffmpeg, media / "formats", media / "remuxes")
+        paths += make_joined(media / "formats", media / "joined")
         paths += list(with_tails(paths, media / "tails"))
     with tools.ears() as ears:
         for path in paths:
@@ -210,7 +245,7 @@ def whole_files(tools: Tools, media: Path, *, thorough: bool = True) -> Iterator
 
 def lure_figures(tools: Tools, extensions: Sequence[str] = EXTENSIONS) -> Figures:
     """Whether any file that asks for another one gets it, from probe or demux."""
-    tried, codes = 0, Counter[str]()
+    tried, codes, blames = 0, Counter[str](), []
     with tools.ears() as ears, Trap(tools.folder) as trap:
         for name, content in lures(trap.server, trap.canary, extensions):
             path = tools.folder / name
@@ -218,12 +253,13 @@ def lure_figures(tools: Tools, extensions: Sequence[str] = EXTENSIONS) -> Figure
             probed, heard = ears.probe(path), ears.demux(path)
             codes[heard.code or "done"] += 1
             codes["probed without an error"] += probed.error is None
+            blames += [f"{name}: {one}" for one in map(_blame, (probed.error, heard.error)) if one]
             trap.look_at(name, heard.sounding)
             path.unlink()
             tried += 1
         hits = trap.hits()
     lines = [f"{tried} files, {len(hits)} hits; {dict(codes)}"]
-    return Figures("Reaching out through media", lines, hits)
+    return Figures("Reaching out through media", lines, [*hits, *blames])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -254,10 +290,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(name: str, tools: Tools, media: Path, options: argparse.Namespace) -> Figures:
     if name == "lures":
         return lure_figures(tools)
-    count = options.losses if name == "loss" else options.mutants
-    verdicts = in_parallel(tools, options.seed, count, options.workers, losses_only=name == "loss")
+    first = options.seed
     if name == "mutants":
-        return mutant_figures(verdicts)
+        cases = tools.cases(range(first, first + options.mutants), "any")
+        return mutant_figures(in_parallel(tools, cases, options.workers))
+    cases = tools.cases(range(first, first + options.losses), "loss") + tools.known_losses()
+    verdicts = in_parallel(tools, cases, options.workers)
     return loss_figures(verdicts, list(whole_files(tools, media)))
 
 

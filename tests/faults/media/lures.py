@@ -6,9 +6,11 @@ pointing once at a server and once at another file of this machine.
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import threading
+import time
 import wave
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,6 +38,7 @@ class Trap:
             file.setframerate(8000)
             file.writeframes(struct.pack("<8h", *([20_000] * 4 + [-20_000] * 4)) * 5000)
         self._hits: list[str] = []
+        self._set_unread()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.server = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._listen, name="trap", daemon=True).start()
@@ -54,6 +57,13 @@ class Trap:
         """``sounding``: seconds of sound that came out of that lure, which has none of its own."""
         if sounding > 0:
             self._hits.append(f"{lure}: {sounding} s of sound")
+        if os.stat(self.canary).st_atime_ns:
+            self._hits.append(f"{lure}: the other file was read")
+            self._set_unread()
+
+    def _set_unread(self) -> None:
+        # Also where times of access are kept roughly, one before the last change is moved on.
+        os.utime(self.canary, ns=(0, time.time_ns()))
 
     def hits(self) -> list[str]:
         return list(self._hits)

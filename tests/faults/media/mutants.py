@@ -120,6 +120,25 @@ ALL: tuple[Mutator, ...] = (
 )
 
 
+_KNOWN_CUTS = (0.25, 0.5, 0.75, 0.94)
+_KNOWN_HOLES = (0.2, 0.5, 0.8)
+_HOLE = 0.1
+KNOWN_LOSSES = len(_KNOWN_CUTS) + 3 * len(_KNOWN_HOLES)
+
+
+def known_loss(data: bytes, number: int) -> Mutant:
+    """The loss of that number, 0 to :data:`KNOWN_LOSSES`: the same places in every file."""
+    if number < len(_KNOWN_CUTS):
+        return Mutant("known cut", data[: int(len(data) * _KNOWN_CUTS[number])])
+    place, kind = divmod(number - len(_KNOWN_CUTS), 3)
+    start = int(len(data) * _KNOWN_HOLES[place])
+    end = start + int(len(data) * _HOLE)
+    filling = (bytes(end - start), random.Random(number).randbytes(end - start), b"")[kind]
+    return Mutant(
+        ("known hole", "known junk", "known gone")[kind], data[:start] + filling + data[end:]
+    )
+
+
 def mutant(data: bytes, number: int, mutators: tuple[Mutator, ...] = ALL) -> Mutant:
     """The mutant of that number; every fourth of ``ALL`` is damaged a second time."""
     dice = random.Random(number)

@@ -7,6 +7,7 @@ as they can be while a hole of some percent still meets both.
 from __future__ import annotations
 
 import subprocess
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,8 +18,35 @@ SOUND = (
     f"aevalsrc=0.3*sin(2*PI*(150+40*t)*t)+0.2*sin(2*PI*997*t)+0.1*(random(0)-0.5):s=44100:d={SECONDS}",
 )
 SHORT_SOUND = (*SOUND[:-1], SOUND[-1].replace(f"d={SECONDS}", "d=6"))
+
+
+def _text(content: str) -> str:
+    """The name of an input with that content."""
+    return f"data:text/plain;base64,{b64encode(content.encode()).decode()}"
+
+
+_TWO_CHAPTERS = """;FFMETADATA1
+[CHAPTER]
+TIMEBASE=1/1000
+START=0
+END=4000
+[CHAPTER]
+TIMEBASE=1/1000
+START=4000
+END=10000
+"""
+_SUBTITLES = """1
+00:00:01,000 --> 00:00:02,000
+It begins.
+
+2
+00:00:40,000 --> 00:00:42,000
+Long after the end.
+"""
 PICTURES = ("-f", "lavfi", "-i", f"testsrc2=size=160x120:rate=12:duration={SECONDS}")
 _FILM = (*PICTURES, *SOUND, "-map", "0:v", "-map", "1:a", "-b:v", "200k")
+_CUES = ("-f", "srt", "-i", _text(_SUBTITLES))
+_FILM_AFTER = (*PICTURES, *SOUND, "-map", "1:v", "-map", "2:a", "-map", "0:s", "-b:v", "200k")
 _H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "24")
 _AAC = ("-c:a", "aac", "-b:a", "96k")
 
@@ -59,6 +87,13 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "film.ts": (*_FILM, *_H264, *_AAC),
     "film.webm": (*_FILM, "-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"),
     "film.wmv": (*_FILM, "-c:v", "wmv2", "-c:a", "wmav2"),
+    "film.nut": (*_FILM, "-c:v", "mpeg4", "-c:a", "libmp3lame"),
+    "film.wtv": (*_FILM, "-r", "25", "-c:v", "mpeg2video", "-c:a", "mp2"),
+    "plain.caf": SOUND,
+    "plain.rm": (*SOUND, "-c:a", "ac3"),
+    "live.mkv": (*_FILM, *_H264, *_AAC, "-live", "1"),
+    "hour.mkv": (*_FILM, *_H264, *_AAC, "-output_ts_offset", "3600"),
+    "cues.mkv": (*_CUES, *_FILM_AFTER, *_H264, *_AAC, "-c:s", "srt"),
 }
 STATES_NO_LENGTH = frozenset(
     [
@@ -71,12 +106,20 @@ STATES_NO_LENGTH = frozenset(
         "pieces.mp4",
         "film.mpg",
         "film.ts",
+        "film.nut",
+        "plain.caf",
+        "live.mkv",
+        "cues-bare.mkv",
     ]
 )
-"""Where a cut-off end cannot be told from an end (an Ogg file says only that it is whole)."""
+"""Where a cut-off end cannot be told from an end (an Ogg file says only that it is whole, and a
+film with subtitles behind its end how long it is with them)."""
 
 ZERO_IS_SILENCE = frozenset(
-    ["plain.aiff", "plain.au", "plain.wav", "adpcm.wav", "plain.w64", "pcm.avi", "film.mov"]
+    [
+        *("plain.aiff", "plain.au", "plain.caf", "plain.wav", "adpcm.wav", "plain.w64"),
+        *("pcm.avi", "film.mov"),
+    ]
 )
 """Without compression a hole of zeros is nothing but silence; nobody can tell."""
 
@@ -96,6 +139,17 @@ _CODECS = {
     "wmv": ("-c:v", "wmv2", "-c:a", "wmav2"),
 }
 
+_COVERED = (
+    *(*SOUND, "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=1:duration=1"),
+    *("-map", "0", "-map", "1", "-disposition:v:0", "attached_pic"),
+)
+_WITH_COVER = {
+    "flac": ("-c:v", "png"),
+    "m4a": ("-c:v", "mjpeg", *_AAC),
+    "mp3": ("-c:v", "mjpeg", "-c:a", "libmp3lame"),
+}
+_CHAPTERS = ("-f", "ffmetadata", "-i", _text(_TWO_CHAPTERS))
+
 ODD: dict[str, tuple[str, ...]] = {
     # AVI has no late start: writers put in empty chunks, which FFmpeg steps over.
     **{f"late.{kind}": (*_LATE, *_CODECS[kind]) for kind in _CODECS if kind != "avi"},
@@ -104,6 +158,8 @@ ODD: dict[str, tuple[str, ...]] = {
         f"pause.{kind}": (*_PAUSE, *_CODECS[kind])
         for kind in ("flv", "mkv", "mov", "mp4", "webm", "wmv")
     },
+    **{f"cover.{kind}": (*_COVERED, *codecs) for kind, codecs in _WITH_COVER.items()},
+    "chapters.m4b": (*_CHAPTERS, *SOUND, "-map", "1", "-map_chapters", "0", *_AAC, "-f", "mp4"),
     **{f"vfr.{kind}": (*_VFR, *_CODECS[kind]) for kind in ("mkv", "mov", "mp4", "webm", "wmv")},
 }
 """Whole files with what damage looks like: sound that starts late, ends early or pauses."""
@@ -113,7 +169,15 @@ _REMUXES: dict[str, tuple[str, ...]] = {
     "from-2": ("-ss", "2.3"),
     "to-7": ("-t", "7.1"),
     "no-tags": ("-map_metadata", "-1", "-fflags", "+bitexact"),
+    "hour": ("-output_ts_offset", "3600"),
 }
+_ZERO_BASED = frozenset({"asf", "avi", "wav", "wmv"})
+"""Formats whose clocks start at zero, whatever FFmpeg is asked for."""
+_JOINED = (
+    *("adts.aac", "plain.ac3", "plain.flac", "film.flv", "film.mkv", "plain.mp3", "bare.mp3"),
+    *("film.mpg", "plain.ogg", "plain.opus", "pieces.mp4", "film.ts"),
+)
+"""Files that can be read when two of them follow each other."""
 _TARGETS = {
     "film.mp4": ("mkv", "mov", "mp4", "ts", "flv"),
     "film.mkv": ("mkv", "mp4", "ts"),
@@ -147,7 +211,15 @@ def ffmpeg_of(python: Path) -> FFmpeg:
 
 def make_formats(ffmpeg: FFmpeg, folder: Path) -> list[Path]:
     """One whole file of every format."""
-    return _make(ffmpeg, folder, FORMATS)
+    paths = _make(ffmpeg, folder, FORMATS)
+    return paths + [_bare(path) for path in paths if path.name in ("hour.mkv", "cues.mkv")]
+
+
+def _bare(path: Path) -> Path:
+    """A copy of a Matroska file without the tags that say how long each track is."""
+    bare = path.with_stem(path.stem + "-bare")
+    bare.write_bytes(path.read_bytes().replace(b"DURATION", b"XURATION"))
+    return bare
 
 
 def _make(ffmpeg: FFmpeg, folder: Path, wanted: dict[str, tuple[str, ...]]) -> list[Path]:
@@ -167,11 +239,7 @@ def _make(ffmpeg: FFmpeg, folder: Path, wanted: dict[str, tuple[str, ...]]) -> l
 def make_odd(ffmpeg: FFmpeg, folder: Path) -> list[Path]:
     """Whole files that look damaged; each also without the tags that explain them."""
     paths = _make(ffmpeg, folder, ODD)
-    for path in [path for path in paths if path.suffix in {".mkv", ".webm"}]:
-        bare = path.with_stem(path.stem + "-bare")
-        bare.write_bytes(path.read_bytes().replace(b"DURATION", b"XURATION"))
-        paths.append(bare)
-    return paths
+    return paths + [_bare(path) for path in paths if path.suffix in {".mkv", ".webm"}]
 
 
 def make_remuxes(ffmpeg: FFmpeg, formats: Path, folder: Path) -> list[Path]:
@@ -181,6 +249,7 @@ def make_remuxes(ffmpeg: FFmpeg, formats: Path, folder: Path) -> list[Path]:
         for source, targets in _TARGETS.items()
         for target in targets
         for kind in _REMUXES
+        if kind != "hour" or target not in _ZERO_BASED
     }
     arguments = {}
     for name, source in wanted.items():
@@ -189,6 +258,17 @@ def make_remuxes(ffmpeg: FFmpeg, formats: Path, folder: Path) -> list[Path]:
         after = () if kind == "from-2" else _REMUXES[kind]
         arguments[name] = (*before, *source, "-map", "0", "-c", "copy", *after)
     return _make(ffmpeg, folder, arguments)
+
+
+def make_joined(formats: Path, folder: Path) -> list[Path]:
+    """Files that hold another whole one behind the first, as recorders and joiners leave them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for name in _JOINED:
+        path = folder / f"twice-{name}"
+        path.write_bytes((formats / name).read_bytes() * 2)
+        made.append(path)
+    return made
 
 
 def with_tails(paths: list[Path], folder: Path) -> Iterator[Path]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.catalogue import StageSpec
-from orchestrator.contract.atomic import read_json, replace_json
+from orchestrator.contract.atomic import put_json, read_json
 from orchestrator.contract.channel import LineSplitter
+from orchestrator.contract.errors import ErrorInfo
 from orchestrator.contract.exchange import StageRequest, StageResult
 from orchestrator.contract.media import ProbeResult
 from orchestrator.contract.messages import Finished, Progress, Run, decode, encode
@@ -113,11 +114,18 @@ class Heard(NamedTuple):
         info: ``audio.json``; empty after a failure.
     """
 
-    ok: bool
-    code: str
+    error: ErrorInfo | None
     warnings: tuple[str, ...]
     sounding: float
     info: Mapping[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+    @property
+    def code(self) -> str:
+        return self.error.code if self.error else ""
 
     @property
     def told(self) -> bool:
@@ -164,15 +172,14 @@ class Ears:
             scratch_dir=str(attempt.scratch),
             settings={key: setting.default for key, setting in self._stage.settings.items()},
         )
-        replace_json(attempt.request, to_json(request))
+        put_json(attempt.request, to_json(request))
         self._demux.ask({"attempt": str(attempt.root)}, at_work)
         result = from_json(StageResult, read_json(attempt.result))
-        code = str(result.error["code"]) if result.error else ""
         warnings = tuple(warning.code for warning in result.warnings)
-        if not result.ok:
-            return Heard(False, code, warnings, 0.0, {})
+        if result.error is not None:
+            return Heard(ErrorInfo.from_json(result.error), warnings, 0.0, {})
         info = read_json(request.output("audio_info"))
-        return Heard(True, code, warnings, sounding_seconds(request.output("audio")), info)
+        return Heard(None, warnings, sounding_seconds(request.output("audio")), info)
 
     def close(self) -> None:
         self._probe.close()

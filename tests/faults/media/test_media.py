@@ -30,6 +30,8 @@ from tests.faults.media.resident import Ears
 
 pytestmark = pytest.mark.real
 SEED = 7_000_000
+MUTANTS = 300
+LOSSES, KNOWN_EVERY = 100, 11
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,8 @@ def ears(tools: Tools) -> Iterator[Ears]:
 
 
 def test_lost_audio_is_told(tools: Tools) -> None:
-    verdicts = list(damage(tools, range(SEED, SEED + 180), losses_only=True))
+    cases = tools.cases(range(SEED, SEED + LOSSES), "loss") + tools.known_losses()[::KNOWN_EVERY]
+    verdicts = list(damage(tools, cases))
     figures = loss_figures(verdicts, [])
     figures.print()
     assert not figures.failures
@@ -62,7 +65,8 @@ def test_whole_files_give_no_alarm(tools: Tools) -> None:
 
 
 def test_no_damage_hangs_crashes_or_passes_for_whole(tools: Tools) -> None:
-    figures = mutant_figures(list(damage(tools, range(SEED, SEED + 216), losses_only=False)))
+    cases = tools.cases(range(SEED, SEED + MUTANTS), "any")
+    figures = mutant_figures(list(damage(tools, cases)))
     figures.print()
     assert not figures.failures
 
@@ -145,6 +149,43 @@ def test_a_header_that_claims_weeks(ears: Ears, tools: Tools, tmp_path: Path) ->
     heard = ears.demux(path)
     assert (heard.ok, heard.warnings, heard.info["length_verified"]) == (True, (), False)
     assert heard.sounding > 9
+
+
+@pytest.mark.parametrize("name", ["film.w64", "film.wav"])
+def test_a_header_that_claims_one_sample_a_second(
+    ears: Ears, tools: Tools, tmp_path: Path, name: str
+) -> None:
+    ffmpeg, path = originals.ffmpeg_of(tools.python), tmp_path / name
+    ffmpeg(*originals.SOUND, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(struct.pack("<I", 44_100), struct.pack("<I", 1), 1))
+    assert ears.demux(path).code == "no_audio_decoded"
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "plain.mp3", "film.ts", "plain.wav"])
+def test_a_wrong_extension_is_no_obstacle(
+    ears: Ears, tools: Tools, tmp_path: Path, name: str
+) -> None:
+    whole = next(path for path in tools.originals if path.name == name)
+    for extension in ("avi", "mp3", "m4a", "webm", "wmv"):
+        path = tmp_path / f"film.{extension}"
+        path.write_bytes(whole.read_bytes())
+        assert ears.probe(path).error is None
+        assert ears.demux(path).sounding > 9
+
+
+def test_a_film_under_digital_restrictions(ears: Ears, tools: Tools, tmp_path: Path) -> None:
+    ffmpeg, path = originals.ffmpeg_of(tools.python), tmp_path / "film.mp4"
+    key = "76a6c65c5ea762046bd749a2e632ccbb"
+    locked = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", key)
+    film = next(path for path in tools.originals if path.name == "film.mp4")
+    ffmpeg("-i", film, "-c", "copy", *locked, "-encryption_kid", key, path)
+    assert b"enca" in path.read_bytes()
+    assert b"encv" in path.read_bytes()
+    heard = ears.demux(path)
+    assert heard.code == "no_audio_decoded"
+    assert heard.error is not None
+    assert "encrypted" in heard.error.hint
 
 
 def grows(path: Path) -> None:
