@@ -189,24 +189,37 @@ class Candidates(Generic[Begun]):
     async def _look(self, candidate: Candidate) -> None:
         item, view = candidate.item, candidate.view
         began = trio.current_time()
-        probe = await self._probe(item)
-        while probe.error is not None and await self._comes_back(probe.error, began):
-            self._unsaved.pop(item.path, None)
-            began = trio.current_time()
+        known = await self._in_thread(self._judge, item, view, self._now_ns())
+        if known is None:
             probe = await self._probe(item)
-        decision = await self._in_thread(decide, item, view, self._policy, self._now_ns(), probe)
+            while probe.error is not None and await self._comes_back(probe.error, began):
+                self._unsaved.pop(item.path, None)
+                began = trio.current_time()
+                probe = await self._probe(item)
+            known = await self._in_thread(self._judge, item, view, self._now_ns(), probe)
+            assert known is not None
+        probe, decision = known
         if isinstance(decision, Work):
             self._left -= 1
             expected = self._expected(probe.duration)
             self._emit(
                 Queued(item.path, item.size, probe.duration, decision.reason.value, expected)
             )
-            self._queue.add(candidate, probe.duration, self._priority(item.path))
-            self._changed()
+            if self._queue.add(candidate, probe.duration, self._priority(item.path)):
+                self._changed()
         elif isinstance(decision, Deferred):
             await self._look_late(candidate)
         else:
             self._scan.settle(item, view, decision)
+
+    def _judge(
+        self, item: MediaFile, view: FolderView, now_ns: int, probe: ProbeResult | None = None
+    ) -> tuple[ProbeResult, Decision] | None:
+        """Decide by the probe, or by the one that is known; None where there is none."""
+        probe = probe or self._known(item)
+        if probe is None:
+            return None
+        return probe, decide(item, view, self._policy, now_ns, probe)
 
     async def _look_late(self, candidate: Candidate) -> None:
         """Wait until the file has been left alone long enough; if it grew meanwhile, skip it."""
@@ -228,9 +241,6 @@ class Candidates(Generic[Begun]):
             self._scan.settle(item, candidate.view, _GROWING)
 
     async def _probe(self, item: MediaFile) -> ProbeResult:
-        known = await self._in_thread(self._known, item)
-        if known is not None:
-            return known
         result = await self._prober.probe(item.path)
         self._unsaved[item.path] = (item, result)
         if len(self._unsaved) >= PROBES_PER_COMMIT:

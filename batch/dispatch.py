@@ -226,7 +226,8 @@ class Dispatcher:
                 self._pool.retire(worker_id, MADE_ROOM)
             case Open(path):
                 self._open(path, nursery)
-                self._wake.set()  # what it will ask for can be loaded by then
+                if not self._books.leases:
+                    self._wake.set()  # what it will ask for can be loaded by then
             case Park(path):
                 self._desks[path].park()
 

@@ -139,7 +139,7 @@ class FileRunner:
         started, began = time.monotonic(), trio.current_time()
         error = None
         # A job takes the folder that it finds for the one to publish into.
-        lost = await self._storage.lost()
+        lost = await self._storage.lost_lately()
         if lost is not None:
             outcome = _Outcome(error=lost, lost=lost)
             return await trio.to_thread.run_sync(self._end, task, folder, job, outcome, 0.0)
@@ -148,13 +148,10 @@ class FileRunner:
         except OSError as os_error:
             status, error = 1, _work_folder_error(os_error)
         seconds = time.monotonic() - started
-        outcome = await trio.to_thread.run_sync(
-            self._outcome, folder, job, status, error or line.error
+        told = await self._storage.answer(
+            self._outcome, path, folder, job, status, error or line.error
         )
-        result = outcome.result
-        done = result is not None and result.status == "done"
-        if result is not None and done and not await self._storage.holds(result.published):
-            outcome.error = _published_elsewhere(path)
+        outcome = told or _Outcome(error=_published_elsewhere(path))
         if outcome.error is not None:
             outcome.lost = await self._storage.lost(outcome.error, began)
         return await trio.to_thread.run_sync(self._end, task, folder, job, outcome, seconds)
@@ -209,9 +206,9 @@ class FileRunner:
         return (folder, job) if same else None
 
     def _outcome(
-        self, folder: JobFolder, job: Job, status: int, error: ErrorInfo | None
+        self, path: str, folder: JobFolder, job: Job, status: int, error: ErrorInfo | None
     ) -> _Outcome:
-        """Read what the job left."""
+        """Read what the job left, and look for what it has published."""
         result = read_job_result(folder)
         if result is None or result.run_id != self._run_id:
             if error is None and self._orders.cancelling.is_set():
@@ -220,6 +217,8 @@ class FileRunner:
         if result.status == "failed":
             assert result.error is not None
             return _Outcome(result, ErrorInfo.from_json(result.error))
+        if result.status == "done" and not self._storage.holds(result.published):
+            return _Outcome(result, _published_elsewhere(path))
         return _Outcome(result)
 
     def _end(

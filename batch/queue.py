@@ -51,11 +51,11 @@ class Queue:
         """The next files, at most :data:`FRONT`; not to be changed."""
         return self._front
 
-    def add(self, candidate: Candidate, audio_seconds: float | None, priority: float = 0.0) -> None:
-        """A file that was found just now."""
+    def add(self, candidate: Candidate, audio_seconds: float | None, priority: float = 0.0) -> bool:
+        """A file that was found just now; whether it is among the next ones."""
         order = order_key(self._policy, self._count, audio_seconds, priority)
         self._count += 1
-        self._insert(Waiting(candidate, order, audio_seconds))
+        return self._insert(Waiting(candidate, order, audio_seconds))
 
     def put_back(self, waiting: Waiting) -> None:
         """A file that was taken and is to wait again, in its old place."""
@@ -72,10 +72,11 @@ class Queue:
                 return waiting
         raise KeyError(path)
 
-    def _insert(self, waiting: Waiting) -> None:
+    def _insert(self, waiting: Waiting) -> bool:
         if len(self._front) == FRONT and self._front[-1] < waiting:
             heapq.heappush(self._rest, waiting)
-            return
+            return False
         bisect.insort(self._front, waiting)
         if len(self._front) > FRONT:
             heapq.heappush(self._rest, self._front.pop())
+        return True

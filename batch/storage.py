@@ -22,6 +22,9 @@ from orchestrator.contract.job import Published
 LOOK_SECONDS = 5.0
 """The time between two looks; each is a few calls that a network disk answers from its cache."""
 
+LATELY_SECONDS = 1.0
+"""A look that is no older will do where a later one follows, so that clips do not pay for more."""
+
 ANSWER_SECONDS = 60.0
 """No disk that works takes this long to answer, not one that has to wake up either."""
 
@@ -80,6 +83,7 @@ class Storage:
         self._loss: _Loss | None = None
         self._former: ErrorInfo | None = None
         self._back_at = -math.inf
+        self._looked_at = -math.inf
         self._given_up = False
         self._news = trio.Event()
 
@@ -113,6 +117,12 @@ class Storage:
             return self._loss.info
         return self._former if self._back_at >= since else None
 
+    async def lost_lately(self) -> ErrorInfo | None:
+        """What is lost now, or was at a look of this very second."""
+        if self._clock() - self._looked_at < LATELY_SECONDS:
+            return None if self._loss is None else self._loss.info
+        return await self.lost()
+
     async def comes_back(self, error: ErrorInfo, since: float = math.inf) -> bool:
         """Whether ``error`` came of lost storage that is back by now, so that it pays to try again.
 
@@ -131,16 +141,15 @@ class Storage:
             await self._news.wait()
         return True
 
-    async def holds(self, published: Sequence[Published]) -> bool:
-        """Whether what a job has just published is there.
+    async def answer(self, ask: Callable[..., T], *what: object) -> T | None:
+        """Ask a disk that may hang, in a thread. None: no answer within reason."""
+        return await self._within_reason(ask, *what, limiter=trio.CapacityLimiter(1))
+
+    def holds(self, published: Sequence[Published]) -> bool:
+        """Whether what a job has just published is there. Call it in a thread.
 
         A job that found the empty mount point of a disk has published whole files onto another.
         """
-        alone = trio.CapacityLimiter(1)
-        return bool(await self._within_reason(self._arrived, published, limiter=alone))
-
-    def _arrived(self, published: Sequence[Published]) -> bool:
-        """Whether all that is there, on the disk that it was meant for. Call it in a thread."""
         for place in self._places:
             first = self._first.get(place.path)
             inside = os.path.join(place.path, "")
@@ -151,6 +160,7 @@ class Storage:
         return all(is_whole(one) for one in published)
 
     async def _take_stock(self, error: ErrorInfo | None = None) -> None:
+        self._looked_at = self._clock()
         sights = await self._sights()
         found = self._missing_place(sights)
         full = None if self._loss is None else self._loss.full

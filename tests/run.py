@@ -13,12 +13,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -29,12 +32,18 @@ ENVIRONMENT = ROOT / ".cache" / "test-venv"
 WORK_DIR_VARIABLE = "SUBTITLES_TEST_WORK_DIR"
 
 
+_FAULTS = "tests/faults"
+_TESTS = "tests"
+
+
 @dataclass(frozen=True)
 class Step:
-    """One check: its name, and the module of the environment's Python to run."""
+    """One check: its name, and the module of the environment's Python to run; ``beside`` likewise,
+    at the same time."""
 
     name: str
     command: Sequence[str]
+    beside: Sequence[str] = ()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,12 +55,12 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {problem}\n  what to do: {problem.hint}", file=sys.stderr)
         return 1
     if pytest_arguments:
-        steps = [Step("tests", ["-m", "pytest", *pytest_arguments])]
+        steps = [Step(_TESTS, ["-m", "pytest", *pytest_arguments])]
     else:
         steps = [*_CHECKS, *_measured_tests(fast=options.fast)]
     failures = [step.name for step in steps if not _passes(step)]
     print(flush=True)
-    if "tests" in failures:
+    if _TESTS in failures:
         print("".join(f"failed: {test}\n" for test in _failed_tests()), end="")
     if failures:
         print(f"FAILED: {', '.join(failures)}")
@@ -73,6 +82,9 @@ _CHECKS = (
 )
 
 
+_CACHE = ".pytest_cache"
+_FAULTS_CACHE = ("-o", f"cache_dir={_CACHE}/faults")
+
 _KILLED = "ignore:Couldn't use data file"
 """What a process was writing when a test killed it is of no use."""
 
@@ -83,7 +95,12 @@ def _measured_tests(*, fast: bool) -> list[Step]:
     threshold = ["--fail-under=0"] if fast else []
     return [
         Step("erase coverage", ["-m", "coverage", "erase"]),
-        Step("tests", ["-m", "coverage", "run", "-m", "pytest", *selection]),
+        # The fault suite waits for processes more than it computes.
+        Step(
+            _TESTS,
+            ["-m", "coverage", "run", "-m", "pytest", f"--ignore={_FAULTS}", *selection],
+            beside=["-m", "coverage", "run", "-m", "pytest", *_FAULTS_CACHE, _FAULTS, *selection],
+        ),
         Step("combine coverage", ["-W", _KILLED, "-m", "coverage", "combine", "--quiet"]),
         Step("coverage", ["-m", "coverage", "report", *threshold]),
     ]
@@ -92,21 +109,34 @@ def _measured_tests(*, fast: bool) -> list[Step]:
 def _passes(step: Step) -> bool:
     print(f"\n=== {step.name}", flush=True)
     began = time.monotonic()
-    status = subprocess.run(
-        [str(python_of(ENVIRONMENT)), *step.command], cwd=ROOT, env=_variables(), check=False
-    ).returncode
+    with tempfile.TemporaryFile() as said:
+        beside = _start(step.beside, said) if step.beside else None
+        status = _start(step.command, None).wait()
+        if beside is not None:
+            status = beside.wait() or status
+            print(flush=True)
+            said.seek(0)
+            shutil.copyfileobj(said, sys.stdout.buffer)
+            sys.stdout.flush()
     outcome = "passed" if status == 0 else f"failed with exit status {status}"
     print(f"=== {step.name}: {outcome} after {time.monotonic() - began:.0f} s", flush=True)
     return status == 0
 
 
+def _start(command: Sequence[str], output: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    argv = [str(python_of(ENVIRONMENT)), *command]
+    return subprocess.Popen(argv, cwd=ROOT, env=_variables(), stdout=output, stderr=output)
+
+
 def _failed_tests() -> list[str]:
     """Those of the last run, named once more below the long list of what is covered."""
-    try:
-        record = json.loads((ROOT / ".pytest_cache/v/cache/lastfailed").read_bytes())
-    except (OSError, ValueError):
-        return []
-    return sorted(record)
+    failed: list[str] = []
+    for cache in (_CACHE, f"{_CACHE}/faults"):
+        try:
+            failed += json.loads((ROOT / cache / "v/cache/lastfailed").read_bytes())
+        except (OSError, ValueError):
+            continue
+    return sorted(failed)
 
 
 def _variables() -> dict[str, str]:

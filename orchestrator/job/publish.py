@@ -214,6 +214,7 @@ def _taken(target: Path) -> Failure:
         NAME_TAKEN,
         f"{target} is there already and was not made (or was changed since) by us: left alone",
         "Move or rename that file, or choose an --output-dir, then run again.",
+        retryable=True,
     )
 
 

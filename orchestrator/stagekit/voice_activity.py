@@ -13,8 +13,8 @@ _NEGATIVE_MARGIN = 0.15
 """Speech ends when the probability falls this far below the threshold (Silero's own rule)."""
 MIN_SILENCE = 0.25
 """Seconds of silence that end a turn: shorter ones lie between and inside words."""
-MIN_SPEECH = 0.1
-"""Seconds; what is shorter is a click or a breath."""
+MIN_SPEECH = 0.06
+"""Seconds; what is shorter, one window of 32 ms, is a click. A "Hello?" may be three of them."""
 
 
 def speech_turns(

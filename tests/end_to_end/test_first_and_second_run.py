@@ -51,8 +51,12 @@ def test_the_summary_tells_all_of_it(batch: Batch) -> None:
         "done": 2,
         "failed": 1,
         "failed_earlier": 0,
+        "quarantined": 0,
         "interrupted": 0,
+        "not_begun": 0,
         "skipped": {},
+        "partial": 0,
+        "length_unverifiable": 0,
     }
     assert summary["audio_seconds"] == 2.0
     assert {name: one["count"] for name, one in summary["stages"].items()} == {

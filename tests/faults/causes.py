@@ -9,8 +9,8 @@ from orchestrator.contract.errors import describe_os_error
 from tests.end_to_end.conftest import Outcome
 from tests.faults.forked import Ended
 
-# SQLite has an error for a full disk; every other one it calls by one name.
-_OF_SQLITE = {"ENOSPC": "disk is full"}
+# SQLite has an error for a disk that is full when it writes; every other one has one name.
+_FULL = {"ENOSPC": ("disk is full",)}
 _ANY_OF_SQLITE = "disk I/O error"
 
 
@@ -18,7 +18,7 @@ def words_for(error: str) -> tuple[str, ...]:
     """What names the error to a person or a program: our code, the system's text, SQLite's."""
     number = getattr(errno, error)
     known = describe_os_error(OSError(number, os.strerror(number)), "")
-    return known.code, os.strerror(number), _OF_SQLITE.get(error, _ANY_OF_SQLITE)
+    return known.code, os.strerror(number), _ANY_OF_SQLITE, *_FULL.get(error, ())
 
 
 def untold(error: str, ended: Ended, good: frozenset[int] = frozenset({0})) -> list[str]:

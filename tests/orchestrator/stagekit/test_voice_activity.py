@@ -29,6 +29,12 @@ def test_a_click_is_no_speech() -> None:
     assert speech_turns([0.0] * 5 + [1.0] + [0.0] * 5, 0.032, 0.5) == []
 
 
+def test_a_short_word_is_speech() -> None:
+    """The first of a telephone talk, of which three windows are loud."""
+    (turn,) = speech_turns([0.0] * 5 + [1.0] * 3 + [0.0] * 9, 0.032, 0.5)
+    assert round(turn.end - turn.start, 3) == 0.096
+
+
 def test_speech_up_to_the_end() -> None:
     assert turns(0, 0, 1, 1) == [(0.2, 0.4)]
     assert turns() == []
