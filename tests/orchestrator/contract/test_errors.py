@@ -47,7 +47,7 @@ def test_only_errors_of_a_disk_are_told_as_such() -> None:
     for told in (broken, ExceptionGroup("", disks)):
         info = storage_error_in(told, "it stopped")
         assert info is not None
-        assert info.message == "it stopped (/work/batch.db): Input/output error"
+        assert info.message == "it stopped (/batch/batch.db): Input/output error"
     full = fail("disk_full", "no space", error_class=ErrorClass.STORAGE)
     assert storage_error_in(ExceptionGroup("", [full]), "it stopped") == full.info
     for error in (
