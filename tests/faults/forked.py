@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.faults.unmeasured import unmeasured
+
 ROOT = Path(__file__).parents[2]
 
 MODULES = {"batch": "batch.cli", "run-pipeline": "orchestrator.cli.run_pipeline"}
@@ -49,7 +51,7 @@ class Forks:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=unmeasured({**os.environ, "PYTHONPATH": str(ROOT)}),
             cwd=ROOT,
         )
         return self

@@ -25,6 +25,7 @@ from orchestrator.contract.errors import Failure
 from orchestrator.contract.files import FileRecord
 from orchestrator.contract.records import from_json
 from tests.end_to_end.conftest import Batch, Outcome, tree
+from tests.faults.unmeasured import unmeasured
 
 SURVIVAL_SECONDS = 5.0
 """How long processes of a killed run may take to be gone."""
@@ -51,6 +52,7 @@ class Night:
         self.batch = Batch(folder, environments)
         # Without bytecode a night would spend most of its time compiling.
         self.batch.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.batch.environ = unmeasured(self.batch.environ)
         self.batch.add(*files)
         self.files = tuple(files)
         self.extra: tuple[str, ...] = ()
