@@ -180,7 +180,7 @@ def test_pieces_lie_where_they_belong(tmp_path: Path) -> None:
         line.put(2, pcm(9))
         assert not line.full
     assert samples(path) == [3, 4, 0, 0, 5, 6, 8]
-    assert (line.written, line.decoded) == (7, 5)
+    assert (line.written, line.decoded, line.overlapped) == (7, 5, 2)
 
 
 def test_the_limit_is_kept_to_the_sample(tmp_path: Path) -> None:

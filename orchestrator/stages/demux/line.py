@@ -23,6 +23,7 @@ class AudioLine:
         limit: samples to write at most; None: all.
         written: samples in the file.
         decoded: samples in the file that came from the source, so without the silence.
+        overlapped: samples that were left out because others had been written there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,6 +34,7 @@ class AudioLine:
         self.limit: int | None = None
         self.written = 0
         self.decoded = 0
+        self.overlapped = 0
 
     @property
     def full(self) -> bool:
@@ -42,6 +44,7 @@ class AudioLine:
         """Write samples at a position. Raises: Failure ``audio_too_long``; OSError."""
         samples = len(data) // BYTES_PER_SAMPLE
         first = max(0, self.written - position)
+        self.overlapped += min(samples, max(0, self.written - max(0, position)))
         last = samples if self.limit is None else min(samples, self.limit - position)
         if first >= last:
             return

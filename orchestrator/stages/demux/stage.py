@@ -50,6 +50,8 @@ _LEAST_BLANK = 16
 
 _PAST = 1.0
 """Seconds by which sound may outlast what is stated without a doubt about the statement."""
+_MOST_OVERLAP = 0.05
+"""Of the sound, so much may be left out as there is no time for it: joints, and rounding."""
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 3_072_000
 """Samples per second, with room on both sides of what is made (2,000 to 2,822,400, of DSD). A
 damaged header that says 1 would make half a day of a second."""
@@ -266,7 +268,7 @@ class Decoding:
         Raises: Failure ``no_audio_decoded``, ``audio_mostly_missing``.
         """
         decoded, duration = line.decoded / SAMPLE_RATE, line.written / SAMPLE_RATE
-        said, end = self._said(line.full)
+        said, end = self._said(line)
         loss = self._loss(decoded, said, end)
         self._judge(decoded, loss)
         if self._timeline.cuts:
@@ -306,15 +308,17 @@ class Decoding:
             },
         )
 
-    def _said(self, full: bool) -> tuple[Claim, float]:
+    def _said(self, line: AudioLine) -> tuple[Claim, float]:
         """What the file claims in the light of what was in it, and where its sound ended."""
         said, end, cut = self._claim, self._end, bool(self._timeline.cuts)
         # Of a file that was joined from others, what is stated is said of one of them.
         verified = said.verified and not cut and end <= (said.last or end) + _PAST
+        # More sound than there is time for it: the clock is wrong, and so is what it measures.
+        verified = verified and line.overlapped <= _MOST_OVERLAP * line.decoded
         if cut:  # what is stated holds in sum; nothing is where it says
             said = said._replace(first=max(0.0, min(said.first, self._timeline.earliest)))
             end = min(end, said.last) if said.last is not None and said.verified else end
-        if full and self._clip.end is not None:
+        if line.full and self._clip.end is not None:
             end = self._clip.end
         if said.last is not None:
             others = not said.own and self._witness.cues_reach(end, said.last)
