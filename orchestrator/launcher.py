@@ -182,8 +182,13 @@ class _Speaker:
 
     async def send(self, message: Message) -> None:
         async with self._lock:
-            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            try:
                 await self._stdin.send_all(encode(message, self._run_id))
+            except trio.ClosedResourceError:
+                pass
+            except trio.BrokenResourceError:
+                # Whoever cannot be told would wait for ever: the end of its pipe tells it to end.
+                await self._stdin.aclose()
 
     async def close(self) -> None:
         async with self._lock:

@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,10 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+PATIENCE_SECONDS = 120.0
+"""No night of the suite takes so long, on a busy machine either."""
 
 
 class Forks:
@@ -114,9 +119,14 @@ class Fork:
         self.out, self._err = out, err
 
     def end(self) -> Ended:
-        """Let it go, and wait for its end."""
-        os.kill(self.pid, signal.SIGCONT)
-        code = self._forks._hear()
+        """Let it go, and wait for its end; one that hangs is killed, and has that for its code."""
+        patience = threading.Timer(PATIENCE_SECONDS, os.kill, (self.pid, signal.SIGKILL))
+        patience.start()
+        try:
+            os.kill(self.pid, signal.SIGCONT)
+            code = self._forks._hear()
+        finally:
+            patience.cancel()
         out, err = (path.read_text("utf-8", "replace") for path in (self.out, self._err))
         return Ended(code, out, err)
 

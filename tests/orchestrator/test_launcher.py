@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
@@ -17,6 +19,7 @@ from orchestrator import launcher
 from orchestrator.__main__ import main
 from orchestrator.contract.job import Job, JobStage, read_job_result
 from orchestrator.contract.messages import (
+    Drain,
     Finished,
     Grant,
     Message,
@@ -398,3 +401,21 @@ async def test_a_job_that_waits_for_a_dead_disk_is_not_waited_for(
     command = JobCommand([], f"j-{tmp_path.name}", "r1", tmp_path / "log")
     with trio.fail_after(60):
         await launcher._kill_tree(Undying(), command)  # type: ignore[arg-type]
+
+
+async def test_whoever_cannot_be_told_anything_is_told_to_end() -> None:
+    """The fault: a write to the pipe of a living process fails, as when memory is short."""
+
+    class Pipe:
+        closed = False
+
+        async def send_all(self, data: bytes) -> None:
+            raise trio.BrokenResourceError
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    pipe = Pipe()
+    speaker = launcher._Speaker(cast("trio.Process", SimpleNamespace(stdin=pipe)), "run-1")
+    await speaker.send(Drain())
+    assert pipe.closed
