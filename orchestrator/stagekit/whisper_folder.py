@@ -3,11 +3,49 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.contract.errors import ErrorClass, fail
+from orchestrator.stagekit.cuda_libraries import load_cuda_libraries
+from orchestrator.stagekit.whisper import choose_compute_type
+
+
+class LoadedWhisper(NamedTuple):
+    """A faster-whisper model. ``wanted`` is not ``compute_type`` where the device lacks it."""
+
+    whisper: Any
+    compute_type: str
+    wanted: str
+
+
+def load_whisper(
+    settings: Mapping[str, Any],
+    make: Callable[..., Any],
+    supported_types: Callable[[str, int], Collection[str]],
+) -> LoadedWhisper:
+    """Load what the settings name; ``make`` is faster-whisper's class, ``supported_types`` asks
+    CTranslate2.
+
+    Raises: Failure ``model_missing`` or ``model_unusable``; RuntimeError from CUDA.
+    """
+    path = whisper_folder(settings)
+    device, index = device_and_index(settings)
+    if device == "cuda":
+        load_cuda_libraries()
+    wanted = settings["compute_type"]
+    compute_type = choose_compute_type(wanted, device, supported_types(device, index))
+    with loading(path, device):
+        whisper = make(
+            path,
+            device=device,
+            device_index=index,
+            compute_type=compute_type,
+            cpu_threads=settings["threads"],
+            local_files_only=True,
+        )
+    return LoadedWhisper(whisper, compute_type, compute_type if wanted == "auto" else wanted)
 
 
 def whisper_folder(settings: Mapping[str, Any]) -> str:

@@ -14,12 +14,11 @@ from faster_whisper.audio import pad_or_trim
 from faster_whisper.vad import get_vad_model
 
 from orchestrator.contract.report import Report
-from orchestrator.stagekit.cuda_libraries import load_cuda_libraries
 from orchestrator.stagekit.speech import Turn, listening_places
 from orchestrator.stagekit.voice_activity import speech_turns
 from orchestrator.stagekit.wavfile import SAMPLE_RATE, WavSamples
-from orchestrator.stagekit.whisper import choose_compute_type, listen
-from orchestrator.stagekit.whisper_folder import device_and_index, loading, whisper_folder
+from orchestrator.stagekit.whisper import listen
+from orchestrator.stagekit.whisper_folder import load_whisper
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 
@@ -71,25 +70,11 @@ class RememberLast:
 
 def load(settings: Mapping[str, Any]) -> Recogniser:
     """Raises: Failure ``model_missing`` or ``model_unusable``; RuntimeError from CUDA."""
-    path = whisper_folder(settings)
-    device, index = device_and_index(settings)
-    if device == "cuda":
-        load_cuda_libraries()
-    wanted = settings["compute_type"]
-    supported = ctranslate2.get_supported_compute_types(device, index)
-    compute_type = choose_compute_type(wanted, device, supported)
-    with loading(path, device):
-        whisper = WhisperModel(
-            path,
-            device=device,
-            device_index=index,
-            compute_type=compute_type,
-            cpu_threads=settings["threads"],
-            local_files_only=True,
-        )
+    loaded = load_whisper(settings, WhisperModel, ctranslate2.get_supported_compute_types)
+    whisper = loaded.whisper
     whisper.encode = RememberLast(whisper.encode)
     whisper.feature_extractor = RememberLast(whisper.feature_extractor)
-    return Recogniser(whisper, compute_type, compute_type if wanted == "auto" else wanted)
+    return Recogniser(whisper, loaded.compute_type, loaded.wanted)
 
 
 def sound(audio: WavSamples, pieces: Sequence[Turn]) -> Samples:

@@ -21,6 +21,7 @@ from orchestrator.contract.exchange import ModelRef, StageOutcome, StageRequest
 from orchestrator.contract.report import Report
 from orchestrator.stagekit.cue_files import CueJob
 from orchestrator.stagekit.cue_translation import Unit, translate_cues
+from orchestrator.stagekit.last_model import LastModel, last_model
 from orchestrator.stagekit.translation_batches import translate_in_batches
 
 from .directions import Direction, choose
@@ -65,33 +66,13 @@ class Loaded:
         self.processor = IndicProcessor(inference=True)
 
 
-class Models:
-    """Keeps the model that was last used."""
-
-    def __init__(self, device: str, wanted: str) -> None:
-        self._device = device
-        self._wanted = wanted
-        self._key = ""
-        self._loaded: Loaded | None = None
-
-    def get(self, reference: ModelRef) -> Loaded:
-        if self._loaded is None or self._key != reference.key:
-            self._loaded = None  # before the next one is loaded beside it
-            self._loaded = Loaded(reference, self._device, self._wanted)
-            self._key = reference.key
-        return self._loaded
-
-
-def load(settings: Mapping[str, Any]) -> Models:
+def load(settings: Mapping[str, Any]) -> LastModel[Loaded]:
     torch.set_num_threads(settings["threads"])
-    models = Models(settings["device"], settings["compute_type"])
-    if len(settings["models"]) == 1:
-        model = settings["models"][0]
-        models.get(ModelRef(model["name"], model["path"], model["key"]))
-    return models
+    device, wanted = settings["device"], settings["compute_type"]
+    return last_model(settings, lambda model: Loaded(model, device, wanted))
 
 
-def run(request: StageRequest, model: Models, report: Report) -> StageOutcome:
+def run(request: StageRequest, model: LastModel[Loaded], report: Report) -> StageOutcome:
     job = CueJob(request)
     if job.source == job.target:
         return job.copy(report)

@@ -8,7 +8,6 @@ on its own, and the text is divided over the cues of that sentence.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import ctranslate2
@@ -18,12 +17,10 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from orchestrator.contract.exchange import StageOutcome, StageRequest
 from orchestrator.contract.report import Report
-from orchestrator.stagekit.cuda_libraries import load_cuda_libraries
 from orchestrator.stagekit.cue_files import CueJob
 from orchestrator.stagekit.cue_translation import Unit, translate_cues
 from orchestrator.stagekit.wavfile import SAMPLE_RATE, WavSamples
-from orchestrator.stagekit.whisper import choose_compute_type
-from orchestrator.stagekit.whisper_folder import device_and_index, loading, whisper_folder
+from orchestrator.stagekit.whisper_folder import LoadedWhisper, load_whisper
 
 from .capability import check
 from .windows import stretches, windows
@@ -31,37 +28,12 @@ from .windows import stretches, windows
 _AUTO_BATCH = {"cpu": 4, "cuda": 16}
 
 
-@dataclass(frozen=True, slots=True)
-class Translator:
-    """A loaded model. ``wanted`` differs from ``compute_type`` where the device lacks it."""
-
-    whisper: WhisperModel
-    compute_type: str
-    wanted: str
-
-
-def load(settings: Mapping[str, Any]) -> Translator:
+def load(settings: Mapping[str, Any]) -> LoadedWhisper:
     """Raises: Failure ``model_missing`` or ``model_unusable``; RuntimeError from CUDA."""
-    path = whisper_folder(settings)
-    device, index = device_and_index(settings)
-    if device == "cuda":
-        load_cuda_libraries()
-    wanted = settings["compute_type"]
-    supported = ctranslate2.get_supported_compute_types(device, index)
-    compute_type = choose_compute_type(wanted, device, supported)
-    with loading(path, device):
-        whisper = WhisperModel(
-            path,
-            device=device,
-            device_index=index,
-            compute_type=compute_type,
-            cpu_threads=settings["threads"],
-            local_files_only=True,
-        )
-    return Translator(whisper, compute_type, compute_type if wanted == "auto" else wanted)
+    return load_whisper(settings, WhisperModel, ctranslate2.get_supported_compute_types)
 
 
-def run(request: StageRequest, model: Translator, report: Report) -> StageOutcome:
+def run(request: StageRequest, model: LoadedWhisper, report: Report) -> StageOutcome:
     if model.compute_type != model.wanted:
         report.warning(
             "compute_type_replaced",
