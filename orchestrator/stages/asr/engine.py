@@ -32,13 +32,49 @@ _PLACES = 5
 """How many places of a long file are listened at for its language."""
 
 
-@dataclass(frozen=True, slots=True)
+_SEED = 1
+"""Where the random numbers begin with which Whisper decodes again what it is not sure of.
+
+If CTranslate2 is not told, they begin somewhere else in each process, and the words would differ.
+"""
+
+
+@dataclass(slots=True)
 class Recogniser:
-    """A loaded model. ``wanted`` differs from ``compute_type`` where the device lacks it."""
+    """A loaded model, and the settings that it was loaded with.
+
+    ``wanted`` differs from ``compute_type`` where the device lacks it.
+    """
 
     whisper: WhisperModel
     compute_type: str
     wanted: str
+    _settings: Mapping[str, Any]
+    _decode: Decoding
+
+    def begin(self) -> None:
+        """Before each file: load again if the last one drew random numbers.
+
+        They go on where that file left them, and nothing but another model begins them anew. The
+        words of a file would depend on what was recognised before it.
+        """
+        if self._decode.drew:
+            del self.whisper  # before the next one is loaded beside it
+            new = load(self._settings)
+            self.whisper, self._decode = new.whisper, new._decode
+
+
+class Decoding:
+    """Stands in for faster-whisper's decoding, and notes whether it has drawn random numbers."""
+
+    def __init__(self, decode: Callable[..., Any]) -> None:
+        self._decode = decode
+        self.drew = False
+
+    def __call__(self, *asked: Any, **options: Any) -> Any:
+        result, avg_logprob, temperature, compression_ratio = self._decode(*asked, **options)
+        self.drew = self.drew or temperature > 0
+        return result, avg_logprob, temperature, compression_ratio
 
 
 class RememberLast:
@@ -70,11 +106,13 @@ class RememberLast:
 
 def load(settings: Mapping[str, Any]) -> Recogniser:
     """Raises: Failure ``model_missing`` or ``model_unusable``; RuntimeError from CUDA."""
+    ctranslate2.set_random_seed(_SEED)
     loaded = load_whisper(settings, WhisperModel, ctranslate2.get_supported_compute_types)
     whisper = loaded.whisper
     whisper.encode = RememberLast(whisper.encode)
     whisper.feature_extractor = RememberLast(whisper.feature_extractor)
-    return Recogniser(whisper, loaded.compute_type, loaded.wanted)
+    whisper.generate_with_fallback = decode = Decoding(whisper.generate_with_fallback)
+    return Recogniser(whisper, loaded.compute_type, loaded.wanted, settings, decode)
 
 
 def sound(audio: WavSamples, pieces: Sequence[Turn]) -> Samples:

@@ -43,6 +43,7 @@ _LONGEST_SPAN = 300.0
 
 def run(request: StageRequest, model: Recogniser, report: Report) -> StageOutcome:
     settings = request.settings
+    model.begin()
     if model.compute_type != model.wanted:
         report.warning(
             "compute_type_replaced",
