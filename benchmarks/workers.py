@@ -168,7 +168,7 @@ def real(files: int, work: WorkFolder) -> None:
     speech = recordings(work)
     with tempfile.TemporaryDirectory() as root:
         library = Path(root, "clips")
-        clips = make_clips(speech, library, files)
+        seconds = sum(map(length, make_clips(speech, library, files))) / files
         write_given(Path(root, "own"))
         ways = {"cold": ["--set", "unload_after=0"], "warm": []}
         rows = []
@@ -177,7 +177,6 @@ def real(files: int, work: WorkFolder) -> None:
             diarize(library, work, Path(root, f"first-{how}"), "--limit", "1", *more)
             forget(work)
             rows.append((how, *diarize(library, work, Path(root, how), *more)))
-    seconds = sum(map(length, clips)) / files
     show(
         f"diarization of {files} files of {seconds:.1f} s on average; required: {REQUIRED:g} x",
         ["", "wall s", "wall s a file", "s in the stage a file", "speed"],
