@@ -264,7 +264,7 @@ class _Run:
             finally:
                 tasks.cancel_scope.cancel()
                 pool.close()
-                timeline.end()
+        await trio.to_thread.run_sync(timeline.end)
         await self._save_history()
 
     async def _keep_history(self) -> None:

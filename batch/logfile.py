@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from batch import events
+from batch.background import BackgroundFile
 from batch.view.safe_text import safe_text
 from batch.view.sentences import describe
 from batch.view.words import utc_stamp
@@ -59,8 +60,7 @@ def log_to(path: Path, level: str) -> Iterator[None]:
         OSError: the file cannot be opened.
     """
     make_folder(path.parent, mode=0o700)
-    handler = _QuietFileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(_SafeFormatter())
+    handler = _BackgroundHandler(path)
     root = logging.getLogger()
     before = root.level
     root.setLevel(level.upper())
@@ -73,17 +73,20 @@ def log_to(path: Path, level: str) -> Iterator[None]:
         handler.close()
 
 
-class _QuietFileHandler(logging.FileHandler):
-    """A full disk must neither stop the run nor write tracebacks over the live view."""
+class _BackgroundHandler(logging.Handler):
+    """Logs to a file; the disk is left to a thread."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        return
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file = BackgroundFile(path)
+        self.setFormatter(_SafeFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._file.write(self.format(record))
 
     def close(self) -> None:
-        try:
-            super().close()
-        except OSError:
-            self.stream = None
+        self._file.close()
+        super().close()
 
 
 class _SafeFormatter(logging.Formatter):

@@ -18,15 +18,15 @@ run takes: the first thousand are a second apart, the next thousand two, then fo
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import trio
 
 from batch.admission import Load
+from batch.background import BackgroundFile
 from batch.desk import Desk, Running
 from batch.workers import Worker
 
@@ -36,13 +36,13 @@ SAMPLES_BEFORE_THINNING = 1000
 
 
 class Timeline:
-    """Writes the lines; ``path`` None writes nothing. A full disk loses lines, not the run."""
+    """Writes the lines; ``path`` None writes nothing."""
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = trio.current_time) -> None:
         self._path = path
         self._clock = clock
         self._began = 0.0
-        self._file: TextIO | None = None
+        self._file: BackgroundFile | None = None
         self._samples = 0
         self._every = 1
         self._skipped = 0
@@ -52,7 +52,7 @@ class Timeline:
         self._began = self._clock()
         if self._path is not None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = self._path.open("w", encoding="ascii", newline="\n")
+            self._file = BackgroundFile(self._path, "wb")
         self.write("run", {"version": VERSION, **about})
 
     def at(self, moment: float) -> float:
@@ -60,13 +60,8 @@ class Timeline:
         return round(moment - self._began, 3)
 
     def write(self, kind: str, values: Mapping[str, Any]) -> None:
-        if self._file is None:
-            return
-        line = json.dumps({"kind": kind, **values}, separators=(",", ":"))
-        try:
-            self._file.write(line + "\n")
-        except OSError:
-            self.end()
+        if self._file is not None:
+            self._file.write(json.dumps({"kind": kind, **values}, separators=(",", ":")))
 
     def attempt(self, desk: Desk, running: Running, now: float) -> None:
         """An attempt of the file has ended."""
@@ -119,7 +114,7 @@ class Timeline:
         )
 
     def sample(self, load: Load, counts: tuple[int, int, int]) -> None:
-        """One look at the machine; what has been written so far goes to the disk with it."""
+        """One look at the machine."""
         self._skipped += 1
         if self._skipped < self._every:
             return
@@ -143,18 +138,12 @@ class Timeline:
                 "open": files,
             },
         )
-        if self._file is not None:
-            try:
-                self._file.flush()
-            except OSError:
-                self.end()
 
     def end(self) -> None:
         """Write what is left; nothing is taken any more."""
         file, self._file = self._file, None
         if file is not None:
-            with contextlib.suppress(OSError):
-                file.close()
+            file.close()
 
 
 def _short(percent: float | None) -> float | None:

@@ -57,7 +57,8 @@ async def test_one_worker_serves_many_files(run: Run, library: Path) -> None:
     assert {(one["worker"], one["warm"], one["ok"]) for one in attempts} == {
         ("worker-1", True, True)
     }
-    assert [line["what"] for line in lines(run, "worker")] == ["launched", "ready"]
+    said = [line["what"] for line in lines(run, "worker")]
+    assert said == ["launched", "ready", "at the end of the run"]
     assert [line["status"] for line in lines(run, "file")] == ["done"] * 5
     assert processes("") == []
 

@@ -70,8 +70,6 @@ class Tally:
     def add(self, case: Case, began: bool, blocked: float, wrong: Sequence[str]) -> None:
         self.nights += 1
         self.began += began
-        if case.where == "work" and case.fault in HANGS:
-            blocked = 0.0  # state and logs belong on a local disk, and are waited for
         self.longest = max(self.longest, blocked)
         if blocked >= BLOCKED_SECONDS:
             wrong = [*wrong, f"the event loop was blocked for {blocked:.1f} s"]
