@@ -35,6 +35,9 @@ _GROWING = Skip(Reason.STILL_GROWING, "it is still being written to; run again l
 Begun = TypeVar("Begun")
 T = TypeVar("T")
 
+_Judged = tuple[ProbeResult, Decision]
+_Found = tuple[Candidate, _Judged | None]
+
 
 @dataclass(frozen=True, slots=True)
 class _Afresh(Generic[Begun]):
@@ -93,15 +96,15 @@ class Candidates(Generic[Begun]):
         Raises:
             Failure: from the scan.
         """
-        found, candidates = trio.open_memory_channel[Candidate](math.inf)
+        found, candidates = trio.open_memory_channel[_Found](math.inf)
         waiting: list[Candidate] = []
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._walk, listings, found)
-            async for candidate in candidates:
+            async for candidate, known in candidates:
                 if candidate.deferred:
                     waiting.append(candidate)
                 elif self._left > 0:
-                    await self._look(candidate)
+                    await self._look(candidate, known)
             for candidate in waiting:
                 if self._left > 0:
                     await self._look_late(candidate)
@@ -173,23 +176,30 @@ class Candidates(Generic[Begun]):
         return _Afresh(item, decision, (task, self._begin(task)))
 
     async def _walk(
-        self, listings: Iterable[DirectoryListing], found: trio.MemorySendChannel[Candidate]
+        self, listings: Iterable[DirectoryListing], found: trio.MemorySendChannel[_Found]
     ) -> None:
-        """Walk in a thread, a batch of candidates at a time, so that work starts at once."""
+        """Walk in a thread, a batch of candidates at a time, so that work starts at once.
+
+        What is known of them already is looked up there as well.
+        """
         walk = self._scan.run(listings)
 
-        def some() -> list[Candidate]:
-            return list(itertools.islice(walk, _SCANNED_AT_ONCE))
+        def some(now_ns: int) -> list[_Found]:
+            return [
+                (one, None if one.deferred else self._judge(one.item, one.view, now_ns))
+                for one in itertools.islice(walk, _SCANNED_AT_ONCE)
+            ]
 
         with found:
-            while batch := await self._in_thread(some):
-                for candidate in batch:
-                    found.send_nowait(candidate)
+            while batch := await self._in_thread(some, self._now_ns()):
+                for one in batch:
+                    found.send_nowait(one)
 
-    async def _look(self, candidate: Candidate) -> None:
+    async def _look(self, candidate: Candidate, known: _Judged | None = None) -> None:
+        """Put the file into the queue, or settle it; ``known`` is what is known of it already."""
         item, view = candidate.item, candidate.view
         began = trio.current_time()
-        known = await self._in_thread(self._judge, item, view, self._now_ns())
+        known = known or await self._in_thread(self._judge, item, view, self._now_ns())
         if known is None:
             probe = await self._probe(item)
             while probe.error is not None and await self._comes_back(probe.error, began):
@@ -214,7 +224,7 @@ class Candidates(Generic[Begun]):
 
     def _judge(
         self, item: MediaFile, view: FolderView, now_ns: int, probe: ProbeResult | None = None
-    ) -> tuple[ProbeResult, Decision] | None:
+    ) -> _Judged | None:
         """Decide by the probe, or by the one that is known; None where there is none."""
         probe = probe or self._known(item)
         if probe is None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import trio
-
 from batch.events import (
     Event,
     FileStarted,
@@ -31,6 +29,7 @@ from orchestrator.contract.messages import (
     Warning,
 )
 from orchestrator.contract.paths import JobFolder
+from orchestrator.outbox import Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +95,7 @@ class Desk:
     view: OpenFile | None = None
     told: bool = False
     _planned: tuple[str, ...] = ()
-    _send: trio.MemorySendChannel[Message] = field(init=False)
-    outbox: trio.MemoryReceiveChannel[Message] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._send, self.outbox = trio.open_memory_channel[Message](16)
+    outbox: Outbox = field(default_factory=Outbox)
 
     @property
     def path(self) -> str:
@@ -158,10 +153,7 @@ class Desk:
 
     def say(self, message: Message) -> None:
         """Send to the job. One that is gone, or listens no more, is told nothing."""
-        try:
-            self._send.send_nowait(message)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.WouldBlock):
-            return
+        self.outbox.say(message)
 
     def tell_started(self) -> None:
         """The user hears of a file when it is worked on, not when it is merely ready for it."""
@@ -173,7 +165,6 @@ class Desk:
             self.host.emit(StagesPlanned(self.path, self._planned))
 
     def close(self) -> None:
-        self._send.close()
         self.outbox.close()
 
     def _plan(self, stages: tuple[str, ...]) -> None:

@@ -226,8 +226,6 @@ class Dispatcher:
                 self._pool.retire(worker_id, MADE_ROOM)
             case Open(path):
                 self._open(path, nursery)
-                if not self._books.leases:
-                    self._wake.set()  # what it will ask for can be loaded by then
             case Park(path):
                 self._desks[path].park()
 
@@ -265,6 +263,13 @@ class Dispatcher:
             self._gate.passed(self.now())
         self._desks[path] = desk
         nursery.start_soon(self._work, desk)
+        if not self._books.leases and self._lacks_worker(waiting):
+            self._wake.set()  # what the job will ask for can be loaded by then
+
+    def _lacks_worker(self, waiting: Waiting) -> bool:
+        steps = (waiting.view or self._queued(waiting)).steps
+        there = {worker.kind.key for worker in self._pool.workers.values()}
+        return any(step.key is not None and step.key not in there for step in steps)
 
     async def _work(self, desk: Desk) -> None:
         """One file, from its turn to its end."""
@@ -373,7 +378,8 @@ class Dispatcher:
         stage = self._measures.stage(running.asked.stage)
         desk.written = desk.written or any(output.large for output in stage.outputs)
         self._timeline.attempt(desk, running, self.now())
-        self._wake.set()
+        if any(one.asked for one in self._desks.values()):
+            self._wake.set()  # what its own job wants next it says by itself, or ends
 
     def status(self) -> dict[str, Any]:
         """What a person may ask a running batch; the same object while nothing has happened."""

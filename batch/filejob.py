@@ -9,19 +9,27 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import trio
 
 from batch.decide import Reason, Work
 from batch.events import FileFinished
 from batch.file_record import DONE, FAILED, INTERRUPTED, STARTED, Content, FileRecord
+from batch.job_end import (
+    DIED,
+    End,
+    Outcome,
+    job_died,
+    published_elsewhere,
+    work_folder_error,
+)
 from batch.listing import MediaFile
 from batch.recovery import clear_up
 from batch.retry import Count, after_failure
 from batch.state import State
 from batch.storage import Storage
-from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
+from orchestrator.contract.errors import ErrorInfo, Failure
 from orchestrator.contract.job import (
     Job,
     JobResult,
@@ -35,10 +43,16 @@ from orchestrator.contract.messages import Message
 from orchestrator.contract.naming import media_stem
 from orchestrator.contract.paths import JobFolder
 from orchestrator.contract.records import to_json
-from orchestrator.launcher import JobCommand, Orders, job_argv, run_job_process
+from orchestrator.launcher import (
+    JobCommand,
+    Orders,
+    job_argv,
+    job_environment,
+    open_log,
+    run_job_process,
+)
+from orchestrator.outbox import Outbox
 from orchestrator.prepare import JobMaker, Recipe
-
-_DIED = "job_died"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +73,14 @@ class Begun:
 
     folder: JobFolder
     job: Job
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """How a job ended: what it left, and the error it ended with (neither: it was stopped).
-
-    ``lost`` is the storage that was gone then. The file is to be done again, whatever the error
-    looks like.
-    """
-
-    result: JobResult | None = None
-    error: ErrorInfo | None = None
-    lost: ErrorInfo | None = None
+    log: BinaryIO
 
 
 class Line(Protocol):
     """Whoever talks with the job. ``error`` is what it said was wrong with it as a whole."""
 
     error: ErrorInfo | None
-    outbox: trio.MemoryReceiveChannel[Message]
+    outbox: Outbox
 
     def handle(self, message: Message) -> None: ...
 
@@ -110,6 +112,7 @@ class FileRunner:
         self._argv = argv
         self._now = now
         self._jitter = jitter
+        self._environ = job_environment(os.environ)
         self._died: set[str] = set()
 
     def begin(self, task: Task) -> Begun | ErrorInfo:
@@ -123,7 +126,7 @@ class FileRunner:
         try:
             return self._begin(task)
         except OSError as error:
-            return _work_folder_error(error)
+            return work_folder_error(error)
 
     async def run(self, task: Task, begun: Begun | ErrorInfo, line: Line) -> FileFinished:
         """Run the task to its end, and say how it ended.
@@ -134,27 +137,40 @@ class FileRunner:
         path = task.item.path
         if isinstance(begun, ErrorInfo):
             return FileFinished(path, "failed", error=begun)
+        with begun.log:
+            return await self._run(task, begun, line)
+
+    async def _run(self, task: Task, begun: Begun, line: Line) -> FileFinished:
+        path = task.item.path
         folder, job = begun.folder, begun.job
-        command = JobCommand(self._argv(folder.root), job.id, self._run_id, folder.log)
+        command = JobCommand(
+            self._argv(folder.root), job.id, self._run_id, begun.log, self._environ
+        )
         started, began = time.monotonic(), trio.current_time()
         error = None
         # A job takes the folder that it finds for the one to publish into.
         lost = await self._storage.lost_lately()
         if lost is not None:
-            outcome = _Outcome(error=lost, lost=lost)
+            outcome = Outcome(error=lost, lost=lost)
             return await trio.to_thread.run_sync(self._end, task, folder, job, outcome, 0.0)
         try:
             status = await run_job_process(command, line.handle, self._orders, line.outbox)
         except OSError as os_error:
-            status, error = 1, _work_folder_error(os_error)
+            status, error = 1, work_folder_error(os_error)
         seconds = time.monotonic() - started
+        end = End()
         told = await self._storage.answer(
-            self._outcome, path, folder, job, status, error or line.error
+            self._look_and_end, end, task, begun, status, error or line.error, seconds
         )
-        outcome = told or _Outcome(error=_published_elsewhere(path))
-        if outcome.error is not None:
-            outcome.lost = await self._storage.lost(outcome.error, began)
-        return await trio.to_thread.run_sync(self._end, task, folder, job, outcome, seconds)
+        if told is None:
+            told = await trio.to_thread.run_sync(end.without_answer) or Outcome(
+                error=published_elsewhere(path)
+            )
+        if isinstance(told, FileFinished):
+            return told
+        if told.error is not None:
+            told.lost = await self._storage.lost(told.error, began)
+        return await trio.to_thread.run_sync(self._end, task, folder, job, told, seconds)
 
     def _begin(self, task: Task) -> Begun:
         folder, job = self._job_to_continue(task) or self._new_job(task)
@@ -166,7 +182,7 @@ class FileRunner:
             self._now(),
             task.record.outputs_json if task.record else None,
         )
-        return Begun(folder, job)
+        return Begun(folder, job, open_log(folder.log))
 
     def _new_job(self, task: Task) -> tuple[JobFolder, Job]:
         if task.record is not None and task.record.status != DONE:
@@ -205,29 +221,45 @@ class FileRunner:
         )
         return (folder, job) if same else None
 
+    def _look_and_end(
+        self,
+        end: End,
+        task: Task,
+        begun: Begun,
+        status: int,
+        error: ErrorInfo | None,
+        seconds: float,
+    ) -> FileFinished | Outcome | None:
+        """Read what the job left, and where all is well record it in the same trip to a thread."""
+        folder, job = begun.folder, begun.job
+        outcome = self._outcome(task.item.path, folder, job, status, error)
+        if outcome.error is not None:
+            return outcome  # whose error it is remains to be seen
+        return end.record(lambda: self._end(task, folder, job, outcome, seconds))
+
     def _outcome(
         self, path: str, folder: JobFolder, job: Job, status: int, error: ErrorInfo | None
-    ) -> _Outcome:
+    ) -> Outcome:
         """Read what the job left, and look for what it has published."""
         result = read_job_result(folder)
         if result is None or result.run_id != self._run_id:
             if error is None and self._orders.cancelling.is_set():
-                return _Outcome()
-            return _Outcome(error=error or _job_died(job, folder, status))
+                return Outcome()
+            return Outcome(error=error or job_died(job, folder, status))
         if result.status == "failed":
             assert result.error is not None
-            return _Outcome(result, ErrorInfo.from_json(result.error))
+            return Outcome(result, ErrorInfo.from_json(result.error))
         if result.status == "done" and not self._storage.holds(result.published):
-            return _Outcome(result, _published_elsewhere(path))
-        return _Outcome(result)
+            return Outcome(result, published_elsewhere(path))
+        return Outcome(result)
 
     def _end(
-        self, task: Task, folder: JobFolder, job: Job, outcome: _Outcome, seconds: float
+        self, task: Task, folder: JobFolder, job: Job, outcome: Outcome, seconds: float
     ) -> FileFinished:
         result, error = outcome.result, outcome.error
         if outcome.lost is not None:
             return self._stopped(task, folder, job, seconds, result, outcome.lost)
-        if error is not None and error.code == _DIED and task.item.path not in self._died:
+        if error is not None and error.code == DIED and task.item.path not in self._died:
             self._died.add(task.item.path)
             return self._stopped(task, folder, job, seconds, result, error)
         if error is not None:
@@ -342,34 +374,3 @@ def _spans(value: object) -> tuple[tuple[float, float], ...]:
         return tuple((float(start), float(end)) for start, end in value)  # type: ignore[attr-defined]
     except (TypeError, ValueError):
         return ()
-
-
-def _work_folder_error(error: OSError) -> ErrorInfo:
-    return ErrorInfo(
-        "work_folder_error",
-        f"the job could not be made or started: {error}",
-        "Check the space and the permissions of the work folder, then run again.",
-        ErrorClass.STORAGE,
-        retryable=True,
-    )
-
-
-def _published_elsewhere(path: str) -> ErrorInfo:
-    return ErrorInfo(
-        "storage_error",
-        f"{path}: what was published of it is not there any more",
-        "Check the disk or the network share, then run again.",
-        ErrorClass.STORAGE,
-        retryable=True,
-    )
-
-
-def _job_died(job: Job, folder: JobFolder, status: int) -> ErrorInfo:
-    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-    return ErrorInfo(
-        _DIED,
-        f"job {job.id} {how} and left no result",
-        f"See {folder.log}; if memory ran out, use a smaller model or fewer workers. Run again.",
-        ErrorClass.INTERNAL,
-        retryable=True,
-    )

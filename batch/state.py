@@ -14,7 +14,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from batch.file_record import (
 )
 from batch.history import Record, Subject
 from batch.retry import Count
-from batch.state_schema import damaged, open_database, translate_error
+from batch.state_schema import damaged, open_database, translate_error, upsert_of
 from orchestrator.contract.errors import ErrorClass, ErrorInfo
 from orchestrator.contract.job import Published
 from orchestrator.contract.media import PROBE_VERSION, ProbeResult
@@ -65,6 +65,7 @@ class State:
         self._path = path
         self._connection = connection
         self._lock = threading.Lock()
+        self._synchronous = ""
 
     @classmethod
     def open(cls, path: Path) -> State:
@@ -99,17 +100,22 @@ class State:
             self._connection.close()
 
     @contextmanager
-    def _use(self, *, lasting: bool = False) -> Iterator[sqlite3.Connection]:
-        """The connection; with ``lasting`` a commit is on the disk when it returns."""
+    def _use(self, *, lasting: bool | None = None) -> Iterator[sqlite3.Connection]:
+        """The connection. With ``lasting`` a commit is on the disk when it returns, with False it
+        need not be; None: nothing is written."""
         with self._lock:
             try:
-                if lasting:
-                    self._connection.execute("PRAGMA synchronous = FULL")
+                if lasting is not None:
+                    self._synchronise("FULL" if lasting else "NORMAL")
                 yield self._connection
-                if lasting:
-                    self._connection.execute("PRAGMA synchronous = NORMAL")
             except (sqlite3.Error, UnicodeDecodeError) as error:
                 raise translate_error(self._path, error) from error
+
+    def _synchronise(self, how: str) -> None:
+        if how != self._synchronous:
+            self._synchronous = ""
+            self._connection.execute(f"PRAGMA synchronous = {how}")
+            self._synchronous = how
 
     def records_in(self, folder: str) -> dict[str, FileRecord]:
         """The records of one folder's files by name: one indexed read, so memory stays flat."""
@@ -257,7 +263,7 @@ class State:
 
     def restamp(self, path: str, size: int, mtime_ns: int) -> None:
         """The same content has a new time stamp."""
-        with self._use() as connection:
+        with self._use(lasting=False) as connection:
             connection.execute(
                 "UPDATE files SET size = ?, mtime_ns = ? WHERE folder = ? AND name = ?",
                 (size, mtime_ns, *_key(path)),
@@ -351,14 +357,14 @@ class State:
 
     def begin_run(self, run_id: str, started: float) -> None:
         """Remember that a run of the batch began (seconds since the epoch)."""
-        with self._use() as connection:
+        with self._use(lasting=False) as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO runs (run_id, started) VALUES (?, ?)", (run_id, started)
             )
 
     def end_run(self, run_id: str, finished: float, exit_code: int) -> None:
         """Remember how a run ended."""
-        with self._use() as connection:
+        with self._use(lasting=False) as connection:
             connection.execute(
                 "UPDATE runs SET finished = ?, exit_code = ? WHERE run_id = ?",
                 (finished, exit_code, run_id),
@@ -371,22 +377,16 @@ class State:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 work(connection)
+                connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # after an I/O error SQLite has done it itself
+                    connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
 
     def _upsert(self, path: str, values: Mapping[str, Any], also: str = "") -> None:
         """Set only the given columns: a failure must not forget what is ours."""
-        columns = ", ".join(values)
-        marks = ", ".join("?" * len(values))
-        changes = ", ".join(f"{column} = excluded.{column}" for column in values)
         with self._use(lasting=True) as connection:
-            connection.execute(
-                f"INSERT INTO files (folder, name, {columns}) VALUES (?, ?, {marks})"
-                f" ON CONFLICT (folder, name) DO UPDATE SET {changes}{', ' + also if also else ''}",
-                (*_key(path), *values.values()),
-            )
+            connection.execute(upsert_of(tuple(values), also), (*_key(path), *values.values()))
 
 
 def _key(path: str) -> tuple[bytes, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from functools import cache
 from pathlib import Path
 
 from orchestrator.contract.errors import ErrorClass, Failure, fail
@@ -148,6 +149,18 @@ def _is_full(path: Path) -> bool:
     with contextlib.suppress(OSError):
         return free_bytes(path.parent) < _PAGE_BYTES or not has_free_files(path.parent)
     return False
+
+
+@cache
+def upsert_of(names: tuple[str, ...], also: str) -> str:
+    """A statement for a file's record that sets these columns, and makes it where there is none."""
+    columns = ", ".join(names)
+    marks = ", ".join("?" * len(names))
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names)
+    return (
+        f"INSERT INTO files (folder, name, {columns}) VALUES (?, ?, {marks})"
+        f" ON CONFLICT (folder, name) DO UPDATE SET {changes}{', ' + also if also else ''}"
+    )
 
 
 def translate_error(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> Failure:

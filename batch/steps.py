@@ -38,6 +38,8 @@ class Profile:
     settings: Mapping[str, Any]
     device: str
     """Where it computes: ``cpu``, or the GPU as the settings name it (``cuda``, ``cuda:1``)."""
+    subject: Subject
+    """Under what its measurements are remembered."""
 
     @property
     def on_gpu(self) -> bool:
@@ -46,14 +48,6 @@ class Profile:
     @property
     def elastic(self) -> bool:
         return not self.on_gpu and bool(self.stage.models)
-
-    @property
-    def subject(self) -> Subject:
-        models = "+".join(model.key[:16] for model in self.stage.models)
-        parts = (self.settings.get(name) for name in ("compute_type", "batch_size"))
-        variant = "/".join(str(part) for part in parts if part is not None)
-        name = self.stage.name.partition(".")[0]
-        return Subject(name, models, variant, self.device.partition(":")[0])
 
     @property
     def load(self) -> dict[str, Any]:
@@ -94,7 +88,15 @@ def profile(
     settings = {**stage.requested, **stage.tuning, **(changed or {})}
     wants = int(stage.resources.get("vram_mb") or 0) > 0 or bool(stage.models)
     usable = device != CPU and bool(machine.vram_bytes) and wants
-    return Profile(stage, settings, device if usable else CPU)
+    where = device if usable else CPU
+    return Profile(stage, settings, where, _subject(stage, settings, where))
+
+
+def _subject(stage: JobStage, settings: Mapping[str, Any], device: str) -> Subject:
+    models = "+".join(model.key[:16] for model in stage.models)
+    parts = (settings.get(name) for name in ("compute_type", "batch_size"))
+    variant = "/".join(str(part) for part in parts if part is not None)
+    return Subject(stage.name.partition(".")[0], models, variant, device.partition(":")[0])
 
 
 def step_of(one: Profile, key: str | None, history: History, audio_seconds: float | None) -> Step:

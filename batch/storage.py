@@ -80,6 +80,7 @@ class Storage:
         self._wall = wall
         self._first: dict[str, Sight] = {}
         self._threads = {place.path: trio.CapacityLimiter(1) for place in self._places}
+        self._answers = trio.CapacityLimiter(math.inf)
         self._loss: _Loss | None = None
         self._former: ErrorInfo | None = None
         self._back_at = -math.inf
@@ -143,7 +144,7 @@ class Storage:
 
     async def answer(self, ask: Callable[..., T], *what: object) -> T | None:
         """Ask a disk that may hang, in a thread. None: no answer within reason."""
-        return await self._within_reason(ask, *what, limiter=trio.CapacityLimiter(1))
+        return await self._within_reason(ask, *what, limiter=self._answers)
 
     def holds(self, published: Sequence[Published]) -> bool:
         """Whether what a job has just published is there. Call it in a thread.

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from orchestrator.contract.errors import ErrorInfo
 from orchestrator.contract.job import JobStage
 from orchestrator.contract.messages import Finished, Heartbeat, Message, Run, Started
 from orchestrator.job.stageprocess import stage_argv, stage_environment
-from orchestrator.launcher import EXIT_SECONDS, JobCommand, Orders, run_job_process
+from orchestrator.launcher import EXIT_SECONDS, JobCommand, Orders, open_log, run_job_process
+from orchestrator.outbox import Outbox
 
 TICK_SECONDS = 1.0
 """How often stuck workers are looked for."""
@@ -85,7 +87,7 @@ class Worker:
     kind: Kind
     launched: float
     last_used: float
-    outbox: trio.MemorySendChannel[Message]
+    outbox: Outbox = field(default_factory=Outbox)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     phase: Phase = Phase.STARTING
     wear: Wear = Wear()
@@ -136,13 +138,12 @@ class Pool:
     def launch(self, kind: Kind) -> Worker:
         """Start a worker and let it load its model."""
         self._launched += 1
-        send, receive = trio.open_memory_channel[Message](8)
         now = self._clock()
-        worker = Worker(f"worker-{self._launched}", kind, now, now, send)
+        worker = Worker(f"worker-{self._launched}", kind, now, now)
         worker.silence = Silence(now, TICK_SECONDS)
         self.workers[worker.id] = worker
-        self._nursery.start_soon(self._live, worker, receive)
-        self._say(worker, Run({"load": dict(kind.load)}))
+        self._nursery.start_soon(self._live, worker)
+        worker.outbox.say(Run({"load": dict(kind.load)}))
         self._on_event(worker, LAUNCHED)
         return worker
 
@@ -171,7 +172,7 @@ class Pool:
             return
         worker.exchange = exchange
         worker.silence = Silence(self._clock(), TICK_SECONDS)
-        self._say(worker, Run({"attempt": str(exchange.attempt)}))
+        worker.outbox.say(Run({"attempt": str(exchange.attempt)}))
 
     def retire(self, worker_id: str, why: str) -> None:
         """End an idle worker; it is listed until it is gone and its memory is free."""
@@ -222,17 +223,13 @@ class Pool:
         worker.outbox.close()
         worker.scope.deadline = trio.current_time() + EXIT_SECONDS
 
-    def _say(self, worker: Worker, message: Message) -> None:
-        worker.outbox.send_nowait(message)
-
-    async def _live(self, worker: Worker, outbox: trio.MemoryReceiveChannel[Message]) -> None:
+    async def _live(self, worker: Worker) -> None:
         how = "could not be started"
         try:
             with worker.scope:
                 command = await trio.to_thread.run_sync(self._command, worker)
-                status = await run_job_process(
-                    command, lambda message: self._heard(worker, message), Orders(), outbox
-                )
+                heard = partial(self._heard, worker)
+                status = await run_job_process(command, heard, Orders(), worker.outbox)
                 how = f"ended with status {status}"
         except OSError as error:
             how = str(error)
@@ -252,7 +249,7 @@ class Pool:
             argv=stage_argv(kind.stage.environment.python, kind.stage.folder),
             job_id=worker.id,
             run_id=self._run_id,
-            log=folder / LOG,
+            log=open_log(folder / LOG),
             environ=environ,
             folder=scratch,
         )

@@ -10,28 +10,22 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 import trio
 
+from orchestrator.child import Child, start_child
 from orchestrator.containment import contained
 from orchestrator.contract.channel import LineSplitter
 from orchestrator.contract.errors import ExitCode
-from orchestrator.contract.messages import (
-    Cancel,
-    Drain,
-    Message,
-    UnknownVersion,
-    decode,
-    encode,
-)
+from orchestrator.contract.messages import Cancel, Drain, Message, UnknownVersion, decode
 from orchestrator.contract.processes import (
     JOB_VARIABLE,
     RUN_VARIABLE,
@@ -40,6 +34,7 @@ from orchestrator.contract.processes import (
     become_subreaper,
 )
 from orchestrator.contract.secrets import without_secrets
+from orchestrator.outbox import Outbox
 
 # After the job closed its pipe it has nothing left to do but exit.
 EXIT_SECONDS = 10.0
@@ -50,23 +45,29 @@ _SWEEP_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class JobCommand:
-    """How to start one job, or one worker that serves many. ``log`` takes what it prints.
+    """How to start one job, or one worker that serves many.
 
-    ``job_id`` is the mark that all its processes carry. ``environ`` None: our own variables.
+    ``log`` takes what it prints (:func:`open_log`), and is closed when it has been started.
+    ``job_id`` is the mark that all its processes carry. ``environ`` None: our own variables, but
+    for the secrets among them (see :func:`job_environment`).
     """
 
     argv: Sequence[str]
     job_id: str
     run_id: str
-    log: Path
+    log: BinaryIO
     environ: Mapping[str, str] | None = None
     folder: Path | None = None
 
 
+_READ_BYTES = 1 << 16
 _KILLED = -9
 """The exit status of a process that was killed and is not gone yet."""
 
 _strays = Strays()
+
+_ours: set[int] = set()
+"""The processes that were started here and are not done with."""
 
 
 class Orders:
@@ -76,15 +77,48 @@ class Orders:
         self.draining = trio.Event()
         self.cancelling = trio.Event()
         self.cancel_seconds = cancel_seconds
+        self._jobs: dict[Outbox, trio.CancelScope] = {}
 
     def drain(self) -> None:
         """Let every job end its stage and no more."""
-        self.draining.set()
+        if not self.draining.is_set():
+            self.draining.set()
+            for outbox in self._jobs:
+                outbox.say(Drain())
 
     def cancel(self) -> None:
         """Stop every job; those still running after ``cancel_seconds`` are killed."""
         self.draining.set()
-        self.cancelling.set()
+        if not self.cancelling.is_set():
+            self.cancelling.set()
+            for outbox, patience in self._jobs.items():
+                self._cancel(outbox, patience)
+
+    @contextlib.contextmanager
+    def heard_by(self, outbox: Outbox, patience: trio.CancelScope) -> Iterator[None]:
+        """Pass orders on; with a job that does not follow a cancel in time, ``patience`` ends."""
+        if self.cancelling.is_set():
+            self._cancel(outbox, patience)
+        elif self.draining.is_set():
+            outbox.say(Drain())
+        self._jobs[outbox] = patience
+        try:
+            yield
+        finally:
+            del self._jobs[outbox]
+
+    def _cancel(self, outbox: Outbox, patience: trio.CancelScope) -> None:
+        outbox.say(Cancel())
+        patience.deadline = trio.current_time() + self.cancel_seconds
+
+
+def open_log(path: Path) -> BinaryIO:
+    """What a process prints goes to the end of this file. It may wait for the disk.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    return path.open("ab", buffering=0)
 
 
 def job_argv(folder: Path, selection: str | None = None) -> list[str]:
@@ -94,12 +128,10 @@ def job_argv(folder: Path, selection: str | None = None) -> list[str]:
     return argv if selection is None else [*argv, selection]
 
 
-def job_environment(base: Mapping[str, str], command: JobCommand) -> dict[str, str]:
-    """The variables of the job's processes: a job needs no secret, so it gets none."""
+def job_environment(base: Mapping[str, str]) -> dict[str, str]:
+    """The variables of jobs: a job needs no secret, so it gets none."""
     environment = without_secrets(base)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    environment[RUN_VARIABLE] = command.run_id
-    environment[JOB_VARIABLE] = command.job_id
     return environment
 
 
@@ -107,49 +139,46 @@ async def run_job_process(
     command: JobCommand,
     handle: Callable[[Message], Message | None],
     orders: Orders,
-    outbox: trio.MemoryReceiveChannel[Message] | None = None,
+    outbox: Outbox | None = None,
 ) -> int:
     """Run a job to its end and return its exit status (negative: the signal that killed it).
 
-    Each message goes to ``handle``; what it returns is sent back to the job, and so is what comes
-    through ``outbox`` at any time; the job's pipe is closed where that ends. When this is
-    cancelled, or the job outstays ``orders``, the whole tree is killed before it returns.
+    Each message goes to ``handle``; what it returns is sent back to the job, and so is what is said
+    through ``outbox`` at any time; the job's pipe is closed where that is. When this is cancelled,
+    or the job outstays ``orders``, the whole tree is killed before it returns.
 
     Raises:
         OSError: the process could not be started.
     """
     _be_subreaper()
-    with command.log.open("ab") as log:
-        process = await trio.lowlevel.open_process(
-            list(command.argv),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            cwd=command.folder,
-            env=job_environment(
-                os.environ if command.environ is None else command.environ, command
-            ),
-            start_new_session=sys.platform != "win32",
-        )
-    with contained(process.pid):
-        return await _converse(process, command, handle, orders, outbox)
+    environ = job_environment(os.environ) if command.environ is None else command.environ
+    marks = {RUN_VARIABLE: command.run_id, JOB_VARIABLE: command.job_id}
+    process = await start_child(command.argv, command.log, {**environ, **marks}, command.folder)
+    _ours.add(process.pid)
+    try:
+        with contained(process.pid):
+            return await _converse(process, command, handle, orders, outbox or Outbox())
+    finally:
+        _ours.discard(process.pid)
 
 
 async def _converse(
-    process: trio.Process,
+    process: Child,
     command: JobCommand,
     handle: Callable[[Message], Message | None],
     orders: Orders,
-    outbox: trio.MemoryReceiveChannel[Message] | None,
+    outbox: Outbox,
 ) -> int:
-    speak = _Speaker(process, command.run_id)
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
         with trio.CancelScope() as patience:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_pass_on, speak, orders, patience)
-                if outbox is not None:
-                    nursery.start_soon(_deliver, speak, outbox)
-                await _listen(process, handle, speak)
+                with (
+                    outbox.connected(process.stdin, command.run_id, nursery),
+                    orders.heard_by(outbox, patience),
+                ):
+                    await _listen(process.stdout, handle, outbox)
                 nursery.cancel_scope.cancel()
         if not patience.cancelled_caught:
             with trio.move_on_after(EXIT_SECONDS):
@@ -171,47 +200,31 @@ def _be_subreaper() -> bool:
     return become_subreaper()
 
 
-class _Speaker:
-    """Sends to the job, one message at a time: trio refuses two tasks on one pipe."""
-
-    def __init__(self, process: trio.Process, run_id: str) -> None:
-        assert process.stdin is not None
-        self._stdin = process.stdin
-        self._run_id = run_id
-        self._lock = trio.Lock()
-
-    async def send(self, message: Message) -> None:
-        async with self._lock:
-            try:
-                await self._stdin.send_all(encode(message, self._run_id))
-            except trio.ClosedResourceError:
-                pass
-            except trio.BrokenResourceError:
-                # Whoever cannot be told would wait for ever: the end of its pipe tells it to end.
-                await self._stdin.aclose()
-
-    async def close(self) -> None:
-        async with self._lock:
-            await self._stdin.aclose()
-
-
 async def _listen(
-    process: trio.Process, handle: Callable[[Message], Message | None], speak: _Speaker
+    pipe: trio.abc.ReceiveStream, handle: Callable[[Message], Message | None], outbox: Outbox
 ) -> None:
-    assert process.stdout is not None
     splitter = LineSplitter()
     while True:
-        try:
-            data = await process.stdout.receive_some(65536)
-        except trio.BrokenResourceError:
-            data = b""
-        for line in splitter.feed(bytes(data)):
+        data = await _some_of(pipe)
+        for line in splitter.feed(data):
             message = _decode(line)
             reply = handle(message) if message is not None else None
             if reply is not None:
-                await speak.send(reply)
+                outbox.say(reply)
         if not data:
             return
+
+
+async def _some_of(pipe: trio.abc.ReceiveStream) -> bytes:
+    """What the pipe has, as soon as there is anything; nothing: it has ended."""
+    try:
+        if sys.platform != "win32" and isinstance(pipe, trio.lowlevel.FdStream):
+            # As it does itself, but for an attempt to read before there is anything.
+            await trio.lowlevel.wait_readable(pipe.fileno())
+            return os.read(pipe.fileno(), _READ_BYTES)
+        return bytes(await pipe.receive_some(_READ_BYTES))
+    except (trio.BrokenResourceError, OSError):
+        return b""
 
 
 def _decode(line: bytes) -> Message | None:
@@ -223,26 +236,7 @@ def _decode(line: bytes) -> Message | None:
         return None
 
 
-async def _deliver(speak: _Speaker, outbox: trio.MemoryReceiveChannel[Message]) -> None:
-    async for message in outbox:
-        await speak.send(message)
-    await speak.close()
-
-
-async def _pass_on(speak: _Speaker, orders: Orders, patience: trio.CancelScope) -> None:
-    """Pass orders on; a job that does not follow a cancel in time loses our patience."""
-    await orders.draining.wait()
-    if not orders.cancelling.is_set():
-        with trio.move_on_after(orders.cancel_seconds):  # a full pipe must not keep a cancel back
-            await speak.send(Drain())
-        await orders.cancelling.wait()
-    with trio.move_on_after(orders.cancel_seconds):
-        await speak.send(Cancel())
-        await trio.sleep_forever()
-    patience.cancel()
-
-
-async def _kill_tree(process: trio.Process, command: JobCommand) -> None:
+async def _kill_tree(process: Child, command: JobCommand) -> None:
     """Kill the job, its session, and whatever carries its mark; returns when they are dead.
 
     Or nearly so: one that waits for a dead disk dies when that answers, and is not waited for.
@@ -272,7 +266,7 @@ def _left_something(pid: int, command: JobCommand) -> bool:
 
 def _adopted() -> list[psutil.Process]:
     found = []
-    for pid in adopted():
+    for pid in set(adopted()) - _ours:
         with contextlib.suppress(psutil.Error):
             found.append(psutil.Process(pid))
     return found

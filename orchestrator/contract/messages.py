@@ -171,11 +171,14 @@ _TYPES: dict[str, type[Message]] = {
 }
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
 def encode(message: Message, run_id: str) -> bytes:
     """One line, newline included. ASCII only, so no reader's encoding can break it."""
     body = {name: getattr(message, name) for name in names_of(type(message))}
     line = {"v": PROTOCOL_VERSION, "run": run_id, "type": message.type, **body}
-    return json.dumps(line, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"
+    return _ENCODER.encode(line).encode("ascii") + b"\n"
 
 
 def decode(line: bytes) -> Message | None:

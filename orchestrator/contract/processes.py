@@ -67,10 +67,11 @@ def adopted() -> tuple[int, ...]:
     With them come our own that the main thread started, or a thread that has ended. Linux only.
     """
     # What loses its parent becomes a child of the reaper's first thread, which is the main one.
-    with contextlib.suppress(OSError):
-        listed = Path(f"/proc/self/task/{os.getpid()}/children").read_bytes()
-        return tuple(map(int, listed.split()))
-    return ()
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb", buffering=0) as children:
+            return tuple(map(int, children.read().split()))
+    except OSError:
+        return ()
 
 
 class Strays:

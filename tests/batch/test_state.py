@@ -234,9 +234,12 @@ def test_what_became_of_a_file_is_durable_and_the_rest_need_not_be(state: State)
         lambda statement: during.append((statement.split()[0], statement.count("FULL")))
     )
     state.record_started("/lib/Film.mkv", CONTENT, "key", "", 1.0)
+    state.record_started("/lib/Other.mkv", CONTENT, "key", "", 1.0)
+    assert synchronous() == 2
     state.begin_run("run", 1.0)
-    assert during == [("PRAGMA", 1), ("INSERT", 0), ("PRAGMA", 0), ("INSERT", 0)]
     assert synchronous() == 1
+    written = [one for one in during if one[0] != "PRAGMA" or one[1]]
+    assert written == [("PRAGMA", 1), ("INSERT", 0), ("INSERT", 0), ("INSERT", 0)]
 
 
 def test_a_new_job_does_not_forget_what_the_one_before_it_published(state: State) -> None:
@@ -296,6 +299,19 @@ def test_damage_met_later_is_reported(state: State) -> None:
     with pytest.raises(Failure) as caught:
         state.records_in("/lib")
     assert caught.value.info.code == "state_damaged"
+
+
+def test_a_disk_that_fills_amid_a_commit_is_not_taken_for_damage(state: State) -> None:
+    """SQLite has rolled back then, and said of our rollback that there was nothing to roll back."""
+    probes = [(f"/lib/{'x' * 5000}{number}", 1, 1, PROBE) for number in range(10)]
+    (pages,) = state._connection.execute("PRAGMA page_count").fetchone()
+    state._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(Failure) as caught:
+        state.record_probes(probes)
+    assert caught.value.info.code == "disk_full"
+    state._connection.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    state.record_probes(probes)
+    assert state.probe(probes[0][0], 1, 1) == PROBE
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Real job processes with stages that fail in every way: nothing of them is left behind."""
 
+import io
 import os
 import signal
 import subprocess
@@ -7,8 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import psutil
 import pytest
@@ -19,7 +18,6 @@ from orchestrator import launcher
 from orchestrator.__main__ import main
 from orchestrator.contract.job import Job, JobStage, read_job_result
 from orchestrator.contract.messages import (
-    Drain,
     Finished,
     Grant,
     Message,
@@ -35,6 +33,7 @@ from orchestrator.launcher import (
     job_argv,
     job_environment,
     kill_marked,
+    open_log,
     run_job_process,
 )
 
@@ -51,7 +50,9 @@ class Watched:
 
     def __init__(self, folder: JobFolder, job: Job) -> None:
         self.folder = folder
-        self.command = JobCommand(job_argv(folder.root), job.id, f"run-{os.getpid()}", folder.log)
+        self.command = JobCommand(
+            job_argv(folder.root), job.id, f"run-{os.getpid()}", open_log(folder.log)
+        )
         self.orders = Orders(cancel_seconds=PATIENCE)
         self.said: list[Message] = []
         self.pid = 0
@@ -264,11 +265,11 @@ async def test_a_grandchild_of_an_attempt_that_was_repeated_is_found(
 SUPERVISOR = """
 import sys, time, trio
 from orchestrator.contract.messages import Grant, Request
-from orchestrator.launcher import JobCommand, Orders, run_job_process
+from orchestrator.launcher import JobCommand, Orders, open_log, run_job_process
 from orchestrator.launcher import job_argv
 from pathlib import Path
 folder, job_id, run_id = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-command = JobCommand(job_argv(folder), job_id, run_id, folder / "job.log")
+command = JobCommand(job_argv(folder), job_id, run_id, open_log(folder / "job.log"))
 def handle(message):
     if isinstance(message, Request):
         return Grant(message.stage, message.attempt, 1)
@@ -283,6 +284,7 @@ def test_when_the_coordinator_is_killed_nothing_is_left(
     """The grandchild made a session of its own, is deaf to SIGTERM, and perhaps stopped."""
     noted = tmp_path / "grandchild"
     job = watch(fake_stage("leaves_grandchild", noted))
+    job.command.log.close()  # the supervisor has one of its own
     arguments = [str(job.folder.root), job.command.job_id, job.command.run_id]
     with subprocess.Popen([sys.executable, "-c", SUPERVISOR, *arguments]) as supervisor:
         until(lambda: noted.exists() and noted.read_text() != "")
@@ -314,14 +316,14 @@ async def test_a_job_that_does_not_exit_is_ended(
 ) -> None:
     monkeypatch.setattr(launcher, "EXIT_SECONDS", 0.1)
     code = "import os, time; os.close(1); time.sleep(600)"
-    command = JobCommand([sys.executable, "-c", code], "j-exit", "r", tmp_path / "log")
+    command = JobCommand([sys.executable, "-c", code], "j-exit", "r", open_log(tmp_path / "log"))
     with trio.fail_after(PATIENCE):
         assert await run_job_process(command, lambda _message: None, Orders()) == -signal.SIGKILL
 
 
 async def test_text_and_foreign_messages_are_not_handed_on(tmp_path: Path) -> None:
     code = 'print("text"); print(\'{"v":9,"type":"started"}\'); print(\'{"v":1,"type":"new"}\')'
-    command = JobCommand([sys.executable, "-c", code], "j-text", "r", tmp_path / "log")
+    command = JobCommand([sys.executable, "-c", code], "j-text", "r", open_log(tmp_path / "log"))
     said: list[Message] = []
     with trio.fail_after(PATIENCE):
         status = await run_job_process(command, lambda message: said.append(message), Orders())
@@ -331,13 +333,13 @@ async def test_text_and_foreign_messages_are_not_handed_on(tmp_path: Path) -> No
 
 async def test_an_answer_to_a_job_that_is_gone_is_dropped(tmp_path: Path) -> None:
     code = 'import os; os.close(0); print(\'{"v":1,"type":"heartbeat"}\', flush=True); input'
-    command = JobCommand([sys.executable, "-c", code], "j-gone", "r", tmp_path / "log")
+    command = JobCommand([sys.executable, "-c", code], "j-gone", "r", open_log(tmp_path / "log"))
     with trio.fail_after(PATIENCE):
         assert await run_job_process(command, lambda _m: Grant("a", "b"), Orders()) == 0
 
 
 async def test_a_job_that_cannot_be_started_is_told(tmp_path: Path) -> None:
-    command = JobCommand([str(tmp_path / "no python")], "j", "r", tmp_path / "log")
+    command = JobCommand([str(tmp_path / "no python")], "j", "r", open_log(tmp_path / "log"))
     with pytest.raises(FileNotFoundError):
         await run_job_process(command, lambda _message: None, Orders())
 
@@ -350,11 +352,10 @@ def test_the_job_entry_explains_itself(
     assert capsys.readouterr().err.startswith("usage: python -m orchestrator run JOB_FOLDER")
 
 
-def test_a_job_gets_its_mark_and_nothing_odd_or_secret(tmp_path: Path) -> None:
-    command = JobCommand(job_argv(tmp_path, "{}"), "j1", "r1", tmp_path / "log")
+def test_a_job_gets_nothing_odd_or_secret(tmp_path: Path) -> None:
+    command = JobCommand(job_argv(tmp_path, "{}"), "j1", "r1", io.BytesIO())
     ours = {"PATH": "/bin", "PYTHONDONTWRITEBYTECODE": "1", "HF_TOKEN": "hf_secret"}
-    environment = job_environment(ours, command)
-    assert environment == {"PATH": "/bin", RUN_VARIABLE: "r1", JOB_VARIABLE: "j1"}
+    assert job_environment(ours) == {"PATH": "/bin"}
     assert command.argv[-3:] == ["run", str(tmp_path), "{}"]
     assert job_argv(tmp_path)[-1] == str(tmp_path)
 
@@ -398,24 +399,6 @@ async def test_a_job_that_waits_for_a_dead_disk_is_not_waited_for(
         async def wait(self) -> None:
             await trio.sleep_forever()
 
-    command = JobCommand([], f"j-{tmp_path.name}", "r1", tmp_path / "log")
+    command = JobCommand([], f"j-{tmp_path.name}", "r1", io.BytesIO())
     with trio.fail_after(60):
         await launcher._kill_tree(Undying(), command)  # type: ignore[arg-type]
-
-
-async def test_whoever_cannot_be_told_anything_is_told_to_end() -> None:
-    """The fault: a write to the pipe of a living process fails, as when memory is short."""
-
-    class Pipe:
-        closed = False
-
-        async def send_all(self, data: bytes) -> None:
-            raise trio.BrokenResourceError
-
-        async def aclose(self) -> None:
-            self.closed = True
-
-    pipe = Pipe()
-    speaker = launcher._Speaker(cast("trio.Process", SimpleNamespace(stdin=pipe)), "run-1")
-    await speaker.send(Drain())
-    assert pipe.closed
