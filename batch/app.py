@@ -184,6 +184,7 @@ class _Run:
                 state,
                 self._emit,
                 comes_back=lambda error: trio.from_thread.run(self._storage.comes_back, error),
+                look_only=plan.dry_run,
             ),
             plan.policy,
             state,

@@ -166,11 +166,15 @@ def _put_aside(path: Path) -> Path:
     number = 0
     while (aside := path.with_name(f"{path.name}.damaged-{stamp}{number or ''}")).exists():
         number += 1
+    renamed = False
     try:
         for end in ("", *_BESIDE):
             with contextlib.suppress(FileNotFoundError):
                 path.with_name(path.name + end).rename(f"{aside}{end}")
-        fsync_folder(path.parent)
+                renamed = True
+        if renamed:
+            # A log that came back would be played into the database that is made next.
+            fsync_folder(path.parent)
     except OSError as error:
         raise Failure(describe_os_error(error, f"{path} could not be renamed")) from error
     return aside

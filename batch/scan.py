@@ -6,17 +6,19 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from batch.decide import Decision, Deferred, Failed, NeedsProbe, Policy, Reason, Skip, decide
 from batch.events import Discovered, Event, FileFinished, Skipped
-from batch.file_record import DONE, Content
+from batch.file_record import DONE, Content, FileRecord
 from batch.folder_view import FolderView, target_folder
 from batch.listing import DirectoryListing, MediaFile
 from batch.ownership import DiskLibrary
-from batch.recovery import with_published
+from batch.recovery import clear_up, with_published
 from batch.retry import is_lasting
 from batch.state import State
 from orchestrator.contract.errors import ErrorInfo, Failure
+from orchestrator.contract.paths import JobFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,19 @@ class Scan:
         emit: Callable[[Event], None],
         now_ns: Callable[[], int] = time.time_ns,
         comes_back: Callable[[ErrorInfo], bool] = lambda error: False,
+        look_only: bool = False,
     ) -> None:
-        """``comes_back`` waits for lost storage; False: nothing is lost (see ``Storage``)."""
+        """``comes_back`` waits for lost storage; False: nothing is lost (see ``Storage``).
+
+        With ``look_only`` nothing is written, as in a dry run.
+        """
         self._places = places
         self._policy = policy
         self._state = state
         self._emit = emit
         self._comes_back = comes_back
         self._now_ns = now_ns
+        self._look_only = look_only
         self._library = DiskLibrary()
 
     def run(self, listings: Iterable[DirectoryListing]) -> Iterator[Candidate]:
@@ -98,6 +105,7 @@ class Scan:
         """Report a final decision; None then. Otherwise the candidate to go on with."""
         match decision:
             case Skip(reason, detail, restamp):
+                self._clear_up(view.records.get(item.name))
                 if restamp:
                     self._state.restamp(item.path, item.size, item.mtime_ns)
                 if reason in (Reason.FAILED_BEFORE, Reason.RETRY_LATER):
@@ -123,6 +131,11 @@ class Scan:
                 return Candidate(item, view, deferred=True)
             case _:
                 raise AssertionError(f"a decision without a probe cannot be {decision}")
+
+    def _clear_up(self, record: FileRecord | None) -> None:
+        """Remove what the job of a file that is not gone on with has left beside it."""
+        if record is not None and record.status != DONE and record.job_dir and not self._look_only:
+            clear_up(JobFolder(Path(os.fsdecode(record.job_dir))))
 
     def _view(self, listing: DirectoryListing) -> FolderView:
         target = target_folder(listing.folder, self._places.input_root, self._places.output_root)

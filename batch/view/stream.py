@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import sys
 from types import TracebackType
 from typing import Self, TextIO
 
 
 class LineStream:
-    """Writes whole lines. Once the reader is gone (closed pipe, full disk) it falls silent.
+    """Writes whole lines. Once that fails (closed pipe, full disk) it falls silent.
 
-    A night's work must not end because somebody closed the ``less`` that was showing it.
+    A night's work must not end because somebody closed the ``less`` that was showing it. Any other
+    reason than that is told on standard error.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -22,8 +26,17 @@ class LineStream:
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
-        except (OSError, ValueError):  # ValueError: the stream was closed
+        except (BrokenPipeError, ValueError):  # ValueError: the stream was closed
             self._stream = None
+        except OSError as error:
+            self._stream = None
+            if error.errno != errno.EINVAL:  # so Windows calls a broken pipe
+                with contextlib.suppress(OSError, ValueError):
+                    print(
+                        f"nothing more can be printed: {error.strerror or error}. The run goes"
+                        " on; its batch.log and summary.json tell the rest.",
+                        file=sys.stderr,
+                    )
 
 
 class LineView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +14,9 @@ from orchestrator.contract.messages import (
     decode,
     encode,
 )
+
+# Its end of the pipe is closed (EINVAL on Windows), or ours is.
+_NOBODY_LISTENS = (errno.EPIPE, errno.EINVAL, errno.EBADF)
 
 
 def reserve_stdio() -> tuple[int, int]:
@@ -39,10 +42,19 @@ class Sender:
         self._lock = threading.Lock()
 
     def send(self, message: Message) -> None:
+        """Write it, and wait while the pipe is full.
+
+        Raises:
+            OSError: somebody listens and did not get it; to wait for the answer is in vain.
+        """
         data = memoryview(encode(message, self._run_id))
-        with self._lock, contextlib.suppress(OSError):
-            while data:
-                data = data[os.write(self._descriptor, data) :]
+        with self._lock:
+            try:
+                while data:
+                    data = data[os.write(self._descriptor, data) :]
+            except OSError as error:
+                if error.errno not in _NOBODY_LISTENS:
+                    raise
 
 
 class LineSplitter:

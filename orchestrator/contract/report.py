@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -63,4 +64,5 @@ class Report:
         self._cancelled.set()
 
     def beat(self) -> None:
-        self._sender.send(Heartbeat(self._stage))
+        with contextlib.suppress(OSError):  # the next one may be heard
+            self._sender.send(Heartbeat(self._stage))

@@ -5,6 +5,7 @@ A job that runs on workers alone never imports this module: ``subprocess`` costs
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import subprocess
@@ -132,7 +133,8 @@ class _ColdAttempt:
                 continue
             self._link.note(item)
             if isinstance(item, Cancel) and cancel_at is None:
-                control.send(item)
+                with contextlib.suppress(OSError):  # who cannot be told is killed in time
+                    control.send(item)
                 cancel_at = time.monotonic() + self._stage.grace_seconds
         if self._link.cancelled:
             raise Interrupted

@@ -1,4 +1,4 @@
-"""What a job publishes onto: the same disk at its end as at its beginning.
+"""What a job must find as it was: the media that it was made for, and what it publishes onto.
 
 A disk that went away leaves its mount point, an empty folder into which files would be published
 whole and never be seen again once the disk is back.
@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from orchestrator.contract.errors import ErrorClass, Failure, describe_os_error, fail
+from orchestrator.contract.job import Source
 from orchestrator.contract.records import Record
 
 
@@ -50,6 +51,27 @@ class Ground(Record):
                 error_class=ErrorClass.STORAGE,
                 retryable=True,
             )
+
+
+def check_source(source: Source) -> None:
+    """Raises: Failure when the media is gone or is not the file the job was made for."""
+    try:
+        status = os.stat(source.path)
+    except OSError as error:
+        raise fail(
+            "source_unreadable",
+            f"{source.path}: {error.strerror}",
+            "Check that the file is still there and may be read, then run again.",
+            error_class=ErrorClass.STORAGE,
+            retryable=True,
+        ) from error
+    if (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns):
+        raise fail(
+            "source_changed",
+            f"{source.path}: the file changed after the job was made for it",
+            "Run the batch again (it makes a new job), or prepare the job again.",
+            retryable=True,
+        )
 
 
 def _unreadable(folder: Path, error: OSError) -> Failure:

@@ -79,6 +79,12 @@ def publish(
             file is not what the stage made), or a storage error.
     """
     target, temporary = delivery.target, Path(intent.temporary)
+    recorded = [intent]
+
+    def displace(further: Intent) -> None:
+        record_intent(further)
+        recorded.append(further)
+
     try:
         make_folder(target.parent)
         _check_space(delivery)
@@ -100,10 +106,10 @@ def publish(
                     error_class=ErrorClass.STORAGE,
                     retryable=True,
                 )
-            _put_in_place(temporary, target, ours, record_intent)
+            _put_in_place(temporary, target, ours, displace)
         finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            # After a swap that failed half-way a person's file lies there: it is put back.
+            remove_temporaries([one for one in recorded if one.temporary == intent.temporary])
     except OSError as error:
         raise _not_written(target, error) from error
 
@@ -124,25 +130,35 @@ def confirm(deliveries: Iterable[Delivery]) -> tuple[Published, ...]:
 
 
 def remove_leftovers(intents: tuple[Intent, ...]) -> None:
-    """Remove temporary files that a killed run left in the library; each is named in an intent.
+    """Remove what a killed run left in the library on its way there; each is named in an intent.
 
-    What a person edited in the moment before the kill, and we had moved aside, is put back. An
-    empty file is the name that we had taken, where a disk has no better way (see ``rename_new``).
+    An empty file is the name that we had taken, where a disk has no better way (see
+    ``rename_new``).
+    """
+    remove_temporaries(intents)
+    for intent in intents:
+        with contextlib.suppress(OSError):
+            target = Path(intent.target)
+            if target.is_file() and not target.is_symlink() and not target.stat().st_size:
+                target.unlink()
+
+
+def remove_temporaries(intents: Collection[Intent]) -> tuple[Intent, ...]:
+    """Remove the temporary files of these; returns those whose file is still there.
+
+    What a person edited in the last moment, and we had moved aside, is put back.
     """
     ours = {intent.sha256 for intent in intents}
     displacing = {intent.temporary for intent in intents if intent.displaces}
     for intent in intents:
         leftover = Path(intent.temporary)
         with contextlib.suppress(OSError):
-            theirs = os.path.lexists(leftover) and _hash_or_none(leftover) not in ours
-            if intent.temporary in displacing and theirs:
+            displaced = intent.temporary in displacing and os.path.lexists(leftover)
+            if displaced and _hash_or_none(leftover) not in ours:
                 _put_back(leftover, Path(intent.target))
             else:
                 leftover.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            target = Path(intent.target)
-            if target.is_file() and not target.is_symlink() and not target.stat().st_size:
-                target.unlink()
+    return tuple(intent for intent in intents if os.path.lexists(intent.temporary))
 
 
 def _check_space(delivery: Delivery) -> None:
@@ -198,6 +214,8 @@ def _put_in_place(
             # Somebody edited it between the check and the swap: give it back to them.
             exchange(temporary, target)
             raise _taken(target)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         return
     aside = target.with_name(temporary_name(target.name))
     record_intent(Intent(str(target), owned_sha256, str(aside), displaces=True))

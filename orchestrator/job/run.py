@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +23,6 @@ from orchestrator.contract.job import (
     JobResult,
     JobStage,
     Published,
-    Source,
     StageAccount,
     Tried,
     read_job,
@@ -36,7 +36,7 @@ from orchestrator.job.artefacts import ARTEFACT_VERSION, Artefact, ArtefactStore
 from orchestrator.job.attempts import Attempts, Made
 from orchestrator.job.deliveries import deliveries, to_be_made_again
 from orchestrator.job.eventlog import EventLog
-from orchestrator.job.ground import Ground
+from orchestrator.job.ground import Ground, check_source
 from orchestrator.job.link import Link
 from orchestrator.job.manifest import Intent, Manifest, StageRecord, open_manifest
 from orchestrator.job.plan import Action, Selection, Step, plan, stage_keys
@@ -48,6 +48,7 @@ from orchestrator.job.publish import (
     intent_of,
     publish,
     remove_leftovers,
+    remove_temporaries,
 )
 from orchestrator.job.stageprocess import Interrupted
 
@@ -281,8 +282,13 @@ class _JobRun:
         if kept and not there:
             raise kept[0]
         self._warnings.extend(StageWarning("kept_existing", one.info.message) for one in kept)
+        left = remove_temporaries(self._manifest.intents)
         self._manifest.published = confirm(there)
-        self._manifest.intents = ()
+        self._manifest.intents = left
+        self._warnings.extend(
+            StageWarning("left_behind", f"{path} could not be removed")
+            for path in dict.fromkeys(intent.temporary for intent in left)
+        )
         return self._manifest.published
 
     def _record_intents(self, intents: Iterable[Intent]) -> None:
@@ -295,8 +301,8 @@ class _JobRun:
 
     def _deliver(self, delivery: Delivery, intent: Intent) -> None:
         # An earlier run of this job may have published what it made then, and lost it since.
-        intended = self._manifest.intents
-        ours = {one.sha256 for one in intended if one.target == intent.target}
+        ours = {one.sha256 for one in self._manifest.intents if one.target == intent.target}
+        ours |= {one.sha256 for one in self._manifest.published if one.path == intent.target}
         ours.add(self._job.publication.owned.get(delivery.target.name, ""))
         try:
             publish(delivery, intent, ours, self._record_intent, self._raise_if_cancelled)
@@ -352,7 +358,8 @@ class _JobRun:
         except OSError as os_error:
             cause = describe_os_error(os_error, f"{self._folder.root} could not be written")
             return self._unrecorded(result, cause)
-        self._say(Finished("", status == "done", result.error, to_json(result)))
+        with contextlib.suppress(OSError):  # who cannot be told reads the result
+            self._say(Finished("", status == "done", result.error, to_json(result)))
         self._events.close()
         return result
 
@@ -374,24 +381,3 @@ class _JobRun:
     def _say(self, message: Message) -> None:
         self._events.append(message)
         self._link.send(message)
-
-
-def check_source(source: Source) -> None:
-    """Raises: Failure when the media is gone or is not the file the job was made for."""
-    try:
-        status = os.stat(source.path)
-    except OSError as error:
-        raise fail(
-            "source_unreadable",
-            f"{source.path}: {error.strerror}",
-            "Check that the file is still there and may be read, then run again.",
-            error_class=ErrorClass.STORAGE,
-            retryable=True,
-        ) from error
-    if (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns):
-        raise fail(
-            "source_changed",
-            f"{source.path}: the file changed after the job was made for it",
-            "Run the batch again (it makes a new job), or prepare the job again.",
-            retryable=True,
-        )

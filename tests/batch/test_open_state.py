@@ -59,6 +59,19 @@ def test_a_first_run_makes_one(work: WorkFolder) -> None:
     assert work.database.exists()
 
 
+def test_only_what_was_renamed_is_synced(work: WorkFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("batch.open_state.fsync_folder", synced.append)
+    with open_state(work, report=silent):
+        pass
+    assert synced == [], "a first run has nothing to put aside"
+    work.database.unlink()
+    work.database.with_name("batch.db-wal").write_bytes(b"of another one")
+    with open_state(work, report=silent):
+        pass
+    assert synced == [work.root]
+
+
 def test_a_damaged_one_is_put_aside_and_told(filled: WorkFolder) -> None:
     rubbish = b"rubbish" * 5000
     filled.database.write_bytes(rubbish)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from datetime import datetime
+
+import pytest
 
 from batch import events
 from batch.view.plain import PlainView
@@ -128,9 +132,24 @@ class ClosedPipe(io.StringIO):
         raise BrokenPipeError
 
 
-def test_a_closed_pipe_silences_the_view_and_nothing_else() -> None:
+def test_a_closed_pipe_silences_the_view_and_nothing_else(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     pipe = ClosedPipe()
     view = PlainView(pipe)
     view.handle(events.FileStarted("/m/a", "j"))
     view.handle(events.FileStarted("/m/b", "j"))
     assert pipe.writes == 1
+    assert capsys.readouterr().err == ""
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_what_cannot_be_printed_any_more_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    view = PlainView(FullDisk())
+    view.handle(events.FileStarted("/m/a", "j"))
+    view.handle(events.FileStarted("/m/b", "j"))
+    assert capsys.readouterr().err.count("nothing more can be printed: No space left") == 1

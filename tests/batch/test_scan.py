@@ -143,6 +143,30 @@ def test_what_an_unfinished_job_published_is_ours(
     assert record.published(str(library)) == [published(srt)]
 
 
+@pytest.mark.parametrize("look_only", [False, True])
+def test_what_a_job_left_goes_where_a_person_has_made_the_subtitle(
+    library: Path, state: State, ear: Ear, tmp_path: Path, look_only: bool
+) -> None:
+    """Else our temporary file would stay for ever: nobody goes on with that job."""
+    media = add(library, "a.mkv", mtime_ns=1)
+    theirs, left = add(library, "a.en.srt"), library / ".batch-subtitles-1.srt.tmp"
+    left.write_text("ha")
+    job = JobFolder(tmp_path / "job")
+    job.root.mkdir()
+    manifest = open_manifest(job, "1")
+    manifest.intents = (Intent(str(theirs), "0" * 64, str(left)),)
+    manifest.save(job)
+    state.record_started(str(media), content(media), "key-1", str(job.root), 1.0)
+
+    places = Places(str(library), None)
+    scan = Scan(places, POLICY, state, ear, lambda: OLD_NS, look_only=look_only)
+
+    assert list(scan.run(walk(library))) == []
+    assert ear.of(Skipped)[0].reason == Reason.SUBTITLE_EXISTS.value
+    assert theirs.exists()
+    assert left.exists() == look_only
+
+
 @pytest.mark.parametrize("there", ["nothing", "something else", "a folder", "no manifest"])
 def test_what_an_unfinished_job_only_meant_to_publish_is_not_ours(
     library: Path, state: State, ear: Ear, tmp_path: Path, there: str

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from orchestrator.contract.channel import LineSplitter, Sender, read_lines, start_reader
 from orchestrator.contract.messages import MAX_LINE_BYTES, Drain, Heartbeat, Warning, decode, encode
+from orchestrator.contract.report import Report
 
 PATIENCE = 30.0
 
@@ -102,6 +103,16 @@ def test_a_reader_that_is_gone_is_no_error(pipe: tuple[int, int]) -> None:
     Sender(pipe[1], "r1").send(Drain())
     os.close(pipe[1])
     Sender(pipe[1], "r1").send(Drain())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="nothing here fails when written to")
+def test_what_is_not_sent_though_somebody_reads_is_an_error() -> None:
+    """Once it was lost in silence, and a job waited for ever for the answer."""
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    with pytest.raises(OSError, match="No space left"):
+        Sender(descriptor, "r1").send(Drain())
+    Report(Sender(descriptor, "r1"), "asr").beat()  # but for a beat nobody waits
+    os.close(descriptor)
 
 
 def read_all(descriptor: int) -> list[object]:

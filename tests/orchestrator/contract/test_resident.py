@@ -40,8 +40,7 @@ class Worker:
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self.process = process
-        assert process.stdout is not None
-        self._lines = read_lines(process.stdout.fileno())
+        self._lines = read_lines(process.stdout.fileno()) if process.stdout else iter(())
 
     def tell(self, message: Message) -> None:
         assert self.process.stdin is not None
@@ -63,13 +62,13 @@ class Worker:
 
 
 @contextmanager
-def worker(stage: str, tmp_path: Path) -> Iterator[Worker]:
+def worker(stage: str, tmp_path: Path, stdout: int = subprocess.PIPE) -> Iterator[Worker]:
     with (
         (tmp_path / "worker.log").open("ab") as log,
         subprocess.Popen(
             [sys.executable, "-X", "utf8", "-I", str(ENTRY), str(FAKES / stage)],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=log,
             cwd=tmp_path,
             env={**os.environ, "OMP_NUM_THREADS": "3"},
@@ -295,6 +294,15 @@ def test_a_stage_that_exits_takes_the_process_along(tmp_path: Path) -> None:
             for message in one.said()
         )
         assert one.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="nothing here fails when written to")
+def test_it_ends_when_it_cannot_answer(tmp_path: Path) -> None:
+    """Whoever asked hears the end of its pipe, and waits no longer."""
+    with open("/dev/full", "wb") as full, worker("litters", tmp_path, full.fileno()) as one:
+        one.tell(Run({"attempt": str(attempt_of(tmp_path, 0, "litters").root)}))
+        assert one.process.wait(PATIENCE) == bootstrap.EXIT_FAILED
+    assert "No space left" in (tmp_path / "worker.log").read_text()
 
 
 def test_it_beats_while_it_serves_and_only_then(

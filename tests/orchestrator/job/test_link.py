@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.contract.channel import Sender
 from orchestrator.contract.errors import ExitCode
+from orchestrator.contract.job import read_job_result
 from orchestrator.contract.messages import (
     Cancel,
     Drain,
@@ -27,6 +28,7 @@ from orchestrator.job import link as link_module
 from orchestrator.job import process
 from orchestrator.job.eventlog import EventLog
 from orchestrator.job.link import FromStage, Link
+from orchestrator.job.run import run_job
 
 from .conftest import MakeJob, fake_stage
 
@@ -110,6 +112,18 @@ def test_the_process_of_a_job_answers_and_sums_up(
     assert ended.acquire(timeout=PATIENCE), "both readers have ended while it was harmless"
     for descriptor in theirs:
         os.close(descriptor)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="nothing here fails when written to")
+def test_a_job_that_cannot_tell_what_it_waits_for_fails_and_says_why(make_job: MakeJob) -> None:
+    """It waited for leave, or for its worker, for ever: nobody had been asked."""
+    folder, _ = make_job(fake_stage())
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    result = run_job(folder, Link(Sender(descriptor, "r1")), "r1")
+    os.close(descriptor)
+    assert result == read_job_result(folder)
+    assert result.error is not None
+    assert (result.status, result.error["code"]) == ("failed", "disk_full")
 
 
 SUPERVISED = """

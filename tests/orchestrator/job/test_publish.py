@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.contract.atomic import make_folder, rename_new
+from orchestrator.contract.atomic import exchange, make_folder, rename_new
 from orchestrator.contract.errors import Failure
 from orchestrator.job import publish as module
 from orchestrator.job.manifest import Intent
-from orchestrator.job.publish import Delivery, confirm, intent_of, publish, remove_leftovers
+from orchestrator.job.publish import (
+    Delivery,
+    confirm,
+    intent_of,
+    publish,
+    remove_leftovers,
+    remove_temporaries,
+)
 
 NEW, OLD, THEIRS = b"new subtitles", b"old subtitles", b"a person's subtitles"
 
@@ -179,6 +186,30 @@ def test_an_edit_in_the_last_moment_is_given_back(
     assert library.content == {"film.en.srt": THEIRS}
 
 
+@pytest.mark.parametrize("failing", ["exchange", "_hash_or_none"])
+def test_an_edit_in_the_last_moment_outlives_a_failing_disk(
+    library: Library, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """After the swap it lay under our temporary name, and was removed with that."""
+    library.target.write_bytes(OLD)
+    genuine = getattr(module, failing)
+
+    def edited_and_swapped(first: Path, second: Path) -> bool:
+        library.target.write_bytes(THEIRS)
+        monkeypatch.setattr(module, "exchange", exchange)
+        swapped = exchange(first, second)
+        monkeypatch.setattr(module, failing, fails_once)
+        return swapped
+
+    def fails_once(*_arguments: object) -> None:
+        monkeypatch.setattr(module, failing, genuine)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(module, "exchange", edited_and_swapped)
+    assert library.refused(OLD) == "storage_error"
+    assert library.content == {"film.en.srt": THEIRS}
+
+
 def make_folder_there(path: Path) -> None:
     path.mkdir()
 
@@ -238,6 +269,31 @@ def test_a_storage_error_leaves_the_library_as_it_was(
         library.publish(OLD)
     assert caught.value.info.code == code
     assert library.content == {"film.en.srt": OLD}
+
+
+@pytest.mark.parametrize(("before", "times", "left"), [(None, 1, 0), (OLD, 2, 0), (OLD, 9, 1)])
+def test_what_could_not_be_removed_is_removed_later(
+    library: Library, monkeypatch: pytest.MonkeyPatch, before: bytes | None, times: int, left: int
+) -> None:
+    """It stayed in the library for good: nobody knew of it any more."""
+    if before is None:
+        library.target.mkdir()
+    else:
+        library.target.write_bytes(before)
+    unlink, failures = Path.unlink, iter(range(times))
+
+    def fails_at_first(path: Path, missing_ok: bool = False) -> None:
+        if next(failures, None) is not None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", fails_at_first)
+    if before is None:
+        assert library.refused() == "name_taken"
+    else:
+        library.publish(before)
+    assert len({one.temporary for one in remove_temporaries(library.intents)}) == left
+    assert len(list(library.folder.iterdir())) == 1 + left
 
 
 def test_a_disk_that_lies_about_what_it_wrote_is_found_out(

@@ -204,6 +204,20 @@ def test_a_changed_source_is_refused(make_job: MakeJob) -> None:
     assert error_of(run(folder)).code == "source_unreadable"
 
 
+def test_what_this_job_published_before_is_replaced(make_job: MakeJob, tmp_path: Path) -> None:
+    """Its results were lost in a power cut, and come out differently now."""
+    ours = tmp_path / "library" / "film.en.srt"
+    folder, _ = make_job(fake_stage())
+    (published,) = run(folder).published
+    made = ours.read_text()
+    ours.write_text("as it came out the first time")
+    manifest = open_manifest(folder, "1")
+    manifest.published = (replace(published, sha256=sha256_file(ours)),)
+    manifest.save(folder)
+    assert run(folder).status == "done"
+    assert ours.read_text() == made
+
+
 def test_a_person_s_subtitle_is_never_touched(make_job: MakeJob, tmp_path: Path) -> None:
     theirs = tmp_path / "library" / "film.en.srt"
     folder, _ = make_job(fake_stage())
@@ -246,6 +260,21 @@ def test_the_intents_are_recorded_before_the_library_is_touched(
     monkeypatch.setattr(run_module, "publish", look)
     assert run(folder).status == "done"
     assert intended == [["film.en.srt", "film.en.vtt"]] * 2
+
+
+def test_a_file_of_ours_that_stays_in_the_library_is_told_and_not_forgotten(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = make_job(fake_stage())
+    there = tmp_path / "library" / ".batch-subtitles-ours.srt.tmp"
+    there.touch()
+    intent = Intent(str(there.with_name("film.en.srt")), "", str(there))
+    monkeypatch.setattr(run_module, "remove_temporaries", lambda intents: (intent,))
+    result = run(folder)
+    assert result.status == "done"
+    [warning] = result.warnings
+    assert (warning.code, str(there) in warning.message) == ("left_behind", True)
+    assert open_manifest(folder, "").intents == (intent,)
 
 
 @pytest.mark.parametrize(("limit", "lasting"), [(0.0, ("words",)), (60.0, ())])
