@@ -45,11 +45,15 @@ Campaign = Callable[["Scale"], tuple[str, list[str]]]
 
 
 class Scale:
-    """How much of everything, and where. ``share`` 1.0 is the full size."""
+    """How much of everything, and where. ``share`` 1.0 is the full size.
+
+    ``noted``: when something was last told (:meth:`note`), on the clock of ``time.monotonic``.
+    """
 
     def __init__(self, folder: Path, share: float, seed: int) -> None:
         self._folder = folder
         self._made = 0
+        self.noted = time.monotonic()
         self.share = share
         self.seed = seed
         shared = Path(os.environ.get("SUBTITLES_TEST_WORK_DIR", ROOT / ".cache" / "test-work"))
@@ -90,37 +94,53 @@ class Scale:
     def of(self, full: int) -> int:
         return max(1, round(full * self.share))
 
+    def note(self, text: str) -> None:
+        """Tell who watches what has ended, and how long that took: a run may be cut off."""
+        now = time.monotonic()
+        print(f"    {text}; {now - self.noted:.0f} s", file=sys.stderr, flush=True)
+        self.noted = now
+
 
 def kills(scale: Scale) -> tuple[str, list[str]]:
     """Coordinators and jobs killed at each of their calls that change something."""
     with scale.forks() as forks:
-        coordinators = point_campaigns.kill_coordinators(
+        figures = point_campaigns.kill_coordinators(
             scale.forked(point_campaigns.FILES, forks),
             scenes.STORIES,
             scale.of,
             point_campaigns.TWICE,
+            scale.note,
         )
-        jobs = point_campaigns.kill_jobs(
-            scale.forked(point_campaigns.JOBS, forks), point_campaigns.OF_JOBS, scale.of
+        figures.add(
+            point_campaigns.kill_jobs(
+                scale.forked(point_campaigns.JOBS, forks),
+                point_campaigns.OF_JOBS,
+                scale.of,
+                scale.note,
+            )
         )
-    coordinators.jobs = jobs.jobs
-    return f"killed at {coordinators}", coordinators.wrong
+    return f"killed at {figures}", figures.wrong
 
 
 def failures(scale: Scale) -> tuple[str, list[str]]:
     """Each of these calls failing with four errors."""
     with scale.forks() as forks:
-        coordinators = point_campaigns.fail_coordinators(
+        figures = point_campaigns.fail_coordinators(
             scale.forked(point_campaigns.FILES, forks),
             scenes.STORIES,
             scale.of,
             point_campaigns.ALL_ERRORS,
+            scale.note,
         )
-        jobs = point_campaigns.fail_jobs(
-            scale.forked(point_campaigns.JOBS, forks), point_campaigns.OF_JOBS, scale.of
+        figures.add(
+            point_campaigns.fail_jobs(
+                scale.forked(point_campaigns.FAILING_JOBS, forks),
+                point_campaigns.OF_JOBS,
+                scale.of,
+                scale.note,
+            )
         )
-    coordinators.jobs = jobs.jobs
-    return f"calls failed at {coordinators}", coordinators.wrong
+    return f"calls failed at {figures}", figures.wrong
 
 
 def power(scale: Scale) -> tuple[str, list[str]]:
@@ -128,7 +148,9 @@ def power(scale: Scale) -> tuple[str, list[str]]:
     total = power_loss.Outcome()
     for play in power_scenes.SCENES:
         scene = play(scale.sandbox)
-        total.add(power_loss.look_at_all(scene, scale.of(60), scale.seed, scale.of(8)))
+        found = power_loss.look_at_all(scene, scale.of(60), scale.seed, scale.of(8))
+        total.add(found)
+        scale.note(f"{scene.name}: {found}; {len(found.wrong)} wrong")
     return str(total), total.wrong
 
 
@@ -142,6 +164,7 @@ def forgotten_syncs(scale: Scale) -> tuple[str, list[str]]:
             site = power_loss.site(scene, op)
             sites[site] = sites.get(site, False) or bool(noticed)
             count, caught = count + 1, caught + bool(noticed)
+        scale.note(f"{scene.name}: {caught} of {count} so far")
     missed = [f"nobody would miss any fsync of {site}" for site in sites if not sites[site]]
     return (
         f"{len(sites) - len(missed)} of {len(sites)} fsyncs are missed when left out"
@@ -183,7 +206,9 @@ def full_disks(scale: Scale) -> tuple[str, list[str]]:
         night.batch.json("--dry-run")
         start = night.keep()
         limits = disk_full.limits_of(night, start, where)
-        total.add(disk_full.sweep(night, start, where, selected(limits, scale.of(len(limits)))))
+        found = disk_full.sweep(night, start, where, selected(limits, scale.of(len(limits))))
+        total.add(found)
+        scale.note(f"{name}: {found.limits} small disks; {len(found.wrong)} wrong")
     return f"{total.limits} small disks, {total.too_small} of them too small", total.wrong
 
 
@@ -246,7 +271,9 @@ def sidecar_races(scale: Scale) -> tuple[str, list[str]]:
     tally = races.Races()
     night = scale.sandbox(["a.wav"])
     for scene in races.scenes(night):
-        tally.add(races.race(night, scene, scale.of(600)))
+        found = races.race(night, scene, scale.of(600))
+        tally.add(found)
+        scale.note(f"{scene.name}: {found.races} races; {len(found.wrong)} wrong")
     for number in range(scale.of(meddling.NIGHTS)):
         tally.add(meddling.meddle_again(scale.batch(), number))
     return f"{tally.races} races for a subtitle's name", tally.wrong
@@ -298,7 +325,7 @@ def main() -> int:
         for name, campaign in CAMPAIGNS.items():
             if given.only not in (None, name):
                 continue
-            began = time.monotonic()
+            began = scale.noted = time.monotonic()
             figure, wrong = campaign(scale)
             seconds = time.monotonic() - began
             print(f"{name:14} {figure}; {len(wrong)} wrong; {seconds:.0f} s", flush=True)

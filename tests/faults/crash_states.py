@@ -26,6 +26,8 @@ Names = dict[tuple[int, bytes], int]
 
 _ROOT = 0
 _BLOCK = 512
+_REMEMBERED_BYTES = 1 << 16
+"""Larger contents are made each time: a film has as many as it took writes."""
 
 
 @dataclass(slots=True)
@@ -38,17 +40,22 @@ class _Inode:
     folder: bool = False
     writes: list[tuple[int, bytes] | int] = field(default_factory=list)
     safe: int = 0
-    size: int = 0
+    sizes: list[int] = field(default_factory=lambda: [0])
     _made: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    _last: tuple[int, bytes] = (0, b"")
+
+    @property
+    def size(self) -> int:
+        return self.sizes[-1]
 
     def write(self, offset: int | None, data: bytes) -> None:
         at = self.size if offset is None else offset
         self.writes.append((at, data))
-        self.size = max(self.size, at + len(data))
+        self.sizes.append(max(self.size, at + len(data)))
 
     def resize(self, size: int) -> None:
         self.writes.append(size)
-        self.size = size
+        self.sizes.append(size)
 
     @property
     def loose(self) -> bool:
@@ -67,21 +74,27 @@ class _Inode:
 
     def after(self, count: int) -> bytes:
         """What the first ``count`` changes make of it. The same object for the same question."""
+        if self._last[0] == count:
+            return self._last[1]
         key = (count, -1)
-        if key not in self._made:
-            data = bytearray(self.after(count - 1) if count else b"")
-            if count:
-                _change(data, self.writes[count - 1])
-            self._made[key] = bytes(data)
-        return self._made[key]
+        made = self._made.get(key)
+        if made is None:
+            begun, before = self._last if self._last[0] < count else (0, b"")
+            data = bytearray(before)
+            for change in self.writes[begun:count]:
+                _change(data, change)
+            made = self._remembered(key, bytes(data))
+        if count == len(self.writes):
+            self._last = count, made
+        return made
 
     def any(self, dice: random.Random) -> bytes:
         """Something that may be left of it."""
         if dice.random() < 0.4:
             return self.after(dice.randint(self.safe, len(self.writes)))
-        sizes = [len(self.after(count)) for count in range(self.safe, len(self.writes) + 1)]
         share = dice.random()
-        return self._torn(dice.choice(sizes), lambda _block: dice.random() < share)
+        size = dice.choice(self.sizes[self.safe :])
+        return self._torn(size, lambda _block: dice.random() < share)
 
     def _torn(self, size: int, arrived: Callable[[int], bool]) -> bytes:
         before, after = self.kept(), self.whole()
@@ -90,8 +103,11 @@ class _Inode:
             source = after if arrived(start) else before
             blocks.append(source[start : start + _BLOCK].ljust(_BLOCK, b"\0"))
         made = b"".join(blocks)[:size]
-        key = (-1, hash(made))
-        return self._made.setdefault(key, made)
+        return self._remembered((-1, hash(made)), made)
+
+    def _remembered(self, key: tuple[int, int], made: bytes) -> bytes:
+        """The same object for the same content: its hash is worked out once."""
+        return self._made.setdefault(key, made) if len(made) < _REMEMBERED_BYTES else made
 
 
 def _change(data: bytearray, change: tuple[int, bytes] | int) -> None:
@@ -205,6 +221,14 @@ class Disk:
             if change.folder == number:
                 _make(self._durable, change)
         self._pending = [change for change in self._pending if change.folder != number]
+
+    def as_safe_as(self, other: Disk) -> bool:
+        """Whether the same is certain as on another disk to which the same was done."""
+        return (
+            self._durable == other._durable
+            and self._pending == other._pending
+            and [one.safe for one in self._inodes] == [one.safe for one in other._inodes]
+        )
 
     def now(self) -> Tree:
         """What is there without a power cut."""

@@ -129,15 +129,14 @@ def failures(points: Sequence[Point]) -> list[Trap]:
     return [Trap(point, f"error={error}") for point in points for error in ORDER]
 
 
-def hurt_everywhere(
-    night: ForkedNight, scene: Scene, traps: Traps, laid: Sequence[Trap], at_once: int
-) -> Tally:
-    """Let jobs run into these traps, ``at_once`` in a night, each job into another one.
+def hurt_everywhere(night: ForkedNight, scene: Scene, traps: Traps, laid: Sequence[Trap]) -> Tally:
+    """Let jobs run into these traps, each job of a night into another one.
 
     A trap that its job did not come to is laid once more, for all jobs: the first of a night makes
     folders that the others find, and one may have been stopped, with the night, before it.
     """
     tally = Tally(tried=len(laid))
+    at_once = len(night.files)
     nights = [list(laid[first : first + at_once]) for first in range(0, len(laid), at_once)]
     missed: list[Trap] = []
     for traps_of_night in nights:
@@ -171,6 +170,8 @@ def hurt(
     outcome = _run(night, traps)
     sprung = list(traps.sprung(laid))
     wrong = night.wrong_after_the_fault(outcome.out)
+    if outcome.code < 0:
+        wrong.append(f"the coordinator hung, or was killed: it ended with {outcome.code}")
     if outcome.code == 0 and night.library() != night.expected:
         wrong.append("it claimed success")
     for one in sprung:

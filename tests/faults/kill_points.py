@@ -16,7 +16,7 @@ from tests.faults.traced import KILL, Point
 T = TypeVar("T")
 
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EINTR")
-TRIES = 3
+TRIES = 10
 """How often a point is aimed at: threads share the work a little differently each time."""
 
 
@@ -88,7 +88,7 @@ def fail_everywhere(night: ForkedNight, scene: Scene, faults: Sequence[tuple[Poi
         wrong = night.wrong_after_the_fault(ended.out)
         if ended.code == 0 and night.library() != night.expected:
             wrong.append("it claimed success")
-        wrong += untold(error, ended)
+        wrong += untold(error, ended, night.good)
         wrong += wrong_after_the_next_night(night, scene, ended.out)
         _count(tally, hit, f"{scene.name}, {error} at {point}", wrong)
     return tally

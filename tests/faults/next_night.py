@@ -25,12 +25,14 @@ from batch.discover import discover
 from batch.file_record import DONE, Content
 from batch.filejob import FileRunner, Task
 from batch.listing import DiscoveryRules
+from batch.open_state import open_state
 from batch.recovery import with_published
 from batch.scan import Scan
 from batch.state import State
 from orchestrator.contract.channel import Sender
 from orchestrator.contract.errors import ErrorInfo, ExitCode, Failure
 from orchestrator.contract.exchange import StageRequest
+from orchestrator.contract.files import sha256_file
 from orchestrator.contract.job import JobStage
 from orchestrator.contract.media import ProbeResult
 from orchestrator.contract.paths import AttemptFolder
@@ -53,12 +55,14 @@ class After:
     """What the next night came to.
 
     ``left`` is every file outside of the work folder but the sources; ``worked`` are the names of
-    the files that were worked on, ``ran`` the stages that were run of them; ``ours`` is what the
-    program knows to have published; ``wrong`` is what needs a person.
+    the files that were worked on, ``failed`` why some of them could not be; ``ran`` are the stages
+    that were run of them; ``ours`` is what the program knows to have published, with this content;
+    ``wrong`` is what needs a person.
     """
 
     left: dict[bytes, bytes] = field(default_factory=dict)
     worked: set[str] = field(default_factory=set)
+    failed: dict[str, ErrorInfo] = field(default_factory=dict)
     ran: set[str] = field(default_factory=set)
     ours: set[bytes] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
@@ -96,7 +100,8 @@ class NextNight:
 
     def _work_through(self, after: After) -> None:
         plan = self._plan
-        with closing(State.open(plan.work.database)) as state:
+        with open_state(plan.work, report=lambda _told: None) as opened:
+            state = opened.state
             scan = Scan(plan.places, plan.policy, state, lambda _event: None)
             maker = JobMaker(plan.work, plan.user)
             runner = FileRunner(
@@ -107,6 +112,7 @@ class NextNight:
                 probe = self._probes.get(os.fsencode(item.path))
                 decision = decide(item, view, plan.policy, time.time_ns(), probe)
                 if isinstance(decision, Skip):
+                    scan.settle(item, view, decision)
                     continue
                 if not isinstance(decision, Work) or probe is None:
                     after.wrong.append(f"{item.name} is not to be worked on: {decision}")
@@ -125,19 +131,24 @@ class NextNight:
             return
         result = run_job(begun.folder, Link(None), "next")
         after.ran |= {one.name for one in result.stages if one.status == "ran"}
-        if result.status != "done":
-            after.wrong.append(f"the job for {name} ended {result.status}: {result.error}")
-            return
         content = Content(task.item.size, task.item.mtime_ns, task.fingerprint)
+        if result.error is not None:
+            after.failed[name] = error = ErrorInfo.from_json(result.error)
+            state.record_failed(task.item.path, content, "key", error, time.time())
+            return
         state.record_done(task.item.path, content, "key", result.published, time.time())
 
     def _ours(self, state: State) -> set[bytes]:
-        """What is known to be ours, relative to the sandbox."""
+        """What is known to be ours as it is now, relative to the sandbox."""
         found = set()
         for folder in {os.path.dirname(os.fsdecode(path)) for path in self._sources}:
             for record in state.records_in(folder).values():
                 known = record if record.status == DONE else with_published(record)
-                found |= {os.fsencode(one.path) for one in known.published(folder)}
+                found |= {
+                    os.fsencode(one.path)
+                    for one in known.published(folder)
+                    if os.path.isfile(one.path) and sha256_file(Path(one.path)) == one.sha256
+                }
         root = os.fsencode(self._night.folder)
         return {os.path.relpath(path, root) for path in found}
 

@@ -16,7 +16,10 @@ FILES = ("1.wav", "2-bad.wav", "3.wav")
 one's."""
 
 JOBS = tuple(f"{number}.wav" for number in range(12))
-"""The films of a night whose jobs are hurt: so many at a time."""
+"""The films of a night whose jobs are killed: so many at a time."""
+
+FAILING_JOBS = JOBS[: len(job_points.ORDER)]
+"""Those of a night whose jobs meet failing calls: a full disk ends it."""
 
 TWICE: tuple[Story, ...] = (scenes.fresh, scenes.replacing)
 ALL_ERRORS: tuple[Story, ...] = (scenes.fresh, scenes.replacing)
@@ -29,6 +32,13 @@ OF_JOBS: tuple[Story, ...] = (
 
 Share = Callable[[int], int]
 """How many of so many things are to be tried."""
+
+Note = Callable[[str], None]
+"""Is told what came of each scene when it ends: a campaign takes an hour, and may be cut off."""
+
+
+def unheard(text: str) -> None:
+    """The note of a campaign that nobody watches."""
 
 
 @dataclass
@@ -51,6 +61,11 @@ class Figures:
     def wrong(self) -> list[str]:
         return self.coordinators.wrong + self.twice.wrong + self.jobs.wrong
 
+    def add(self, other: Figures) -> None:
+        self.coordinators.add(other.coordinators)
+        self.twice.add(other.twice)
+        self.jobs.add(other.jobs)
+
     def __str__(self) -> str:
         parts = [f"{self.coordinators.hit} of coordinators", f"{self.jobs.hit} of jobs"]
         if self.twice.tried:
@@ -59,58 +74,78 @@ class Figures:
 
 
 def kill_coordinators(
-    night: ForkedNight, stories: Iterable[Story], share: Share, twice: Sequence[Story] = ()
+    night: ForkedNight,
+    stories: Iterable[Story],
+    share: Share,
+    twice: Sequence[Story] = (),
+    note: Note = unheard,
 ) -> Figures:
     """Kill the coordinator at each point of these scenes, or at a share of them."""
-    figures = Figures()
+    total = Figures()
     for story, scene, points in _scenes(night, stories):
         chosen = selected(points, share(len(points)))
-        figures.coordinators.add(kill_points.kill_everywhere(night, scene, chosen))
+        figures = Figures(coordinators=kill_points.kill_everywhere(night, scene, chosen))
         if story in twice:
-            figures.twice.add(kill_points.kill_twice(night, scene, chosen))
-    return figures
+            figures.twice = kill_points.kill_twice(night, scene, chosen)
+        _end_scene(scene, figures, total, note)
+    return total
 
 
 def fail_coordinators(
-    night: ForkedNight, stories: Iterable[Story], share: Share, everything: Sequence[Story] = ()
+    night: ForkedNight,
+    stories: Iterable[Story],
+    share: Share,
+    everything: Sequence[Story] = (),
+    note: Note = unheard,
 ) -> Figures:
     """Let the coordinator's calls fail, in the scenes of ``everything`` with each error."""
-    figures = Figures()
+    total = Figures()
     for story, scene, points in _scenes(night, stories):
         chosen = selected(points, share(len(points)))
         faults = kill_points.one_error(chosen)
         if story in everything:
             faults = kill_points.each_error(chosen)
-        figures.coordinators.add(kill_points.fail_everywhere(night, scene, faults))
-    return figures
+        figures = Figures(coordinators=kill_points.fail_everywhere(night, scene, faults))
+        _end_scene(scene, figures, total, note)
+    return total
 
 
-def kill_jobs(night: ForkedNight, stories: Iterable[Story], share: Share) -> Figures:
+def kill_jobs(
+    night: ForkedNight, stories: Iterable[Story], share: Share, note: Note = unheard
+) -> Figures:
     """Kill jobs alone at each of their points."""
-    return _hurt_jobs(night, stories, share, job_points.kills, len(night.files))
+    return _hurt_jobs(night, stories, share, note, job_points.kills)
 
 
-def fail_jobs(night: ForkedNight, stories: Iterable[Story], share: Share) -> Figures:
-    """Let each call of jobs fail with each error."""
-    return _hurt_jobs(night, stories, share, job_points.failures, len(job_points.ORDER))
+def fail_jobs(
+    night: ForkedNight, stories: Iterable[Story], share: Share, note: Note = unheard
+) -> Figures:
+    """Let each call of jobs fail with each error, in nights of :data:`FAILING_JOBS`."""
+    return _hurt_jobs(night, stories, share, note, job_points.failures)
 
 
 def _hurt_jobs(
     night: ForkedNight,
     stories: Iterable[Story],
     share: Share,
+    note: Note,
     laid: Callable[[Sequence[Point]], list[job_points.Trap]],
-    at_once: int,
 ) -> Figures:
-    figures = Figures()
+    total = Figures()
     traps = Traps(night.folder)
     blank = scenes.blank_scene(night)
     for story in stories:
         scene = scenes.make_scene(night, blank, story)
         points = job_points.points_of(night, scene, traps)
         faults = laid(selected(points, share(len(points))))
-        figures.jobs.add(job_points.hurt_everywhere(night, scene, traps, faults, at_once))
-    return figures
+        figures = Figures(jobs=job_points.hurt_everywhere(night, scene, traps, faults))
+        _end_scene(scene, figures, total, note)
+    return total
+
+
+def _end_scene(scene: Scene, figures: Figures, total: Figures, note: Note) -> None:
+    total.add(figures)
+    note(f"{scene.name}: {figures}; {len(figures.wrong)} wrong")
 
 
 def _scenes(

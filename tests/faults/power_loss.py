@@ -10,12 +10,12 @@ import json
 import os
 import random
 import re
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator, Mapping, Set
+from dataclasses import dataclass, field, replace
 
 from tests.faults.crash_states import Disk, Tree
 from tests.faults.next_night import After, lay_out
-from tests.faults.power_scenes import Scene
+from tests.faults.power_scenes import DESK, PERSON, Scene
 from tests.faults.recording import Op
 from tests.faults.state_class import Classes
 
@@ -52,21 +52,25 @@ class Told:
     """What the program has said so far.
 
     ``finished`` are the names of the files that it said were done, or not to be tried again;
-    ``kept`` are stages whose results it went on with; ``ended``: the run is over.
+    ``kept`` are stages whose results it went on with; ``ended``: the run is over. ``saved``: so is
+    what a person was told of the own file.
     """
 
     lasting: frozenset[str]
     finished: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     ended: bool = False
+    saved: bool = False
     _said: bytes = b""
     _moved: dict[str, str] = field(default_factory=dict)
 
     def hear(self, op: Op) -> bool:
         """Take up an operation; returns whether it told anything new."""
-        before = self.finished, self.kept, self.ended
+        before = self.finished, self.kept, self.ended, self.saved
         if op.kind == "ended":
             self.ended = True
+        elif op.kind == "sync" and op.thread == PERSON:
+            self.saved = True
         elif op.kind == "rename" and b"/artefacts/" in op.other:
             attempt = op.path.split(b"/attempts/")[-1].split(b"/")[0].decode()
             self._moved[op.thread] = attempt.rpartition("-")[0]
@@ -76,7 +80,7 @@ class Told:
                 self.kept |= {stage}
             *lines, self._said = (self._said + op.data).split(b"\n")
             self.finished |= {name for line in lines for name in _finished(line)}
-        return (self.finished, self.kept, self.ended) != before
+        return (self.finished, self.kept, self.ended, self.saved) != before
 
 
 def _finished(line: bytes) -> Iterator[str]:
@@ -113,19 +117,22 @@ class Judge:
         wrong += self._torn(state) + self._lost(state, told)
         after = self.after(state)
         wrong += after.wrong
-        if after.left != scene.expected:
+        expected, theirs = _expected(scene, state, told)
+        if after.left != expected:
             differing = sorted(
                 path
-                for path in after.left.keys() | scene.expected.keys()
-                if after.left.get(path) != scene.expected.get(path)
+                for path in after.left.keys() | expected.keys()
+                if after.left.get(path) != expected.get(path)
             )
             wrong.append(f"after the next night, not as it should be: {differing}")
-        if foreign := scene.expected.keys() - after.ours - scene.others.keys():
+        if foreign := expected.keys() - after.ours - theirs:
             wrong.append(f"nobody would know that it is ours: {sorted(foreign)}")
         if again := after.worked & told.finished:
             wrong.append(f"finished, then worked on again: {sorted(again)}")
         if after.worked and (again := after.ran & told.kept):
             wrong.append(f"kept, then made again: {sorted(again)}")
+        if unlike := after.failed.keys() ^ (scene.failing & after.worked):
+            wrong.append(f"failed, or did not, unlike before: {sorted(unlike)} {after.failed}")
         return wrong
 
     def after(self, state: Tree) -> After:
@@ -142,12 +149,13 @@ class Judge:
             f"published torn: {path!r} ({len(data)} bytes)"
             for path, data in state.items()
             if data is not None
-            and not path.startswith(b"work/")
+            and not path.startswith((b"work/", DESK))
             and path not in scene.sources
             and not os.path.basename(path).startswith(_HIDDEN)
             and data
             not in (
                 scene.expected.get(path),
+                scene.undisturbed.get(path),
                 scene.former.get(path),
                 scene.others.get(path),
             )
@@ -169,6 +177,17 @@ class Judge:
         return wrong
 
 
+def _expected(scene: Scene, state: Tree, told: Told) -> tuple[Mapping[bytes, bytes], Set[bytes]]:
+    """What there has to be after the next night, and the paths of what of it is not ours.
+
+    Of what a person was saving counts what has arrived in the library, by whichever name.
+    """
+    saved = (data for path, data in state.items() if not path.startswith(DESK))
+    if told.saved or not set(scene.others.values()).isdisjoint(saved):
+        return scene.expected, scene.others.keys()
+    return scene.undisturbed, set()
+
+
 def _whole_contents(scene: Scene) -> frozenset[bytes]:
     """What files of the work folder hold when their writer goes on to something else."""
     disk, whole = Disk(scene.root, scene.start), {data for data in scene.start.values() if data}
@@ -186,7 +205,7 @@ def look_at_all(scene: Scene, per_moment: int, seed: int = 1, real: int = 0) -> 
     """
     outcome, judge = Outcome(), Judge(scene)
     lots = random.Random(seed)
-    sample: list[Tree] = []
+    sample: list[tuple[Tree, Told]] = []
     seen: set[int] = set()
     for moment, state, told in _states(scene, per_moment, random.Random(seed)):
         outcome.states += 1
@@ -195,24 +214,32 @@ def look_at_all(scene: Scene, per_moment: int, seed: int = 1, real: int = 0) -> 
             continue
         seen.add(mark)
         if len(sample) < real:
-            sample.append(state)
+            sample.append((state, replace(told)))
         elif (place := lots.randrange(len(seen))) < real:
-            sample[place] = state
+            sample[place] = state, replace(told)
         outcome.wrong += [f"{scene.name}, call {moment}: {one}" for one in judge(state, told)]
     outcome.different, outcome.nights = len(seen), judge.nights
-    for state in sample:
+    for state, told in sample:
         outcome.real += 1
-        outcome.wrong += [f"{scene.name}: {one}" for one in really(scene, state)]
+        outcome.wrong += [f"{scene.name}: {one}" for one in really(scene, state, told)]
     return outcome
 
 
 def _states(
     scene: Scene, per_moment: int, dice: random.Random, left_out: int = -1
 ) -> Iterator[tuple[int, Tree, Told]]:
-    """The states after each operation; those after an fsync only if it is left out."""
+    """The states after each operation; those after an fsync only if it is left out.
+
+    In that case they end where it makes no difference any more, as another fsync has done for it.
+    """
     disk, told = Disk(scene.root, scene.start), Told(scene.lasting)
+    synced = Disk(scene.root, scene.start)
     for moment, op in enumerate(scene.ops):
         disk.apply(op, synced=moment != left_out)
+        if left_out >= 0:
+            synced.apply(op)
+            if moment >= left_out and disk.as_safe_as(synced):
+                return
         news = told.hear(op)
         if moment >= left_out and (news or op.kind not in ("said", "sync") or moment == left_out):
             for state in disk.states(per_moment, dice):
@@ -232,7 +259,7 @@ def forgotten(scene: Scene, per_moment: int, seed: int = 1) -> Iterator[tuple[Op
     """
     judge = Judge(scene)
     for left_out, op in enumerate(scene.ops):
-        if op.kind == "sync" and op.thread != "person" and not _of_sqlite(scene, left_out):
+        if op.kind == "sync" and op.thread != PERSON and not _of_sqlite(scene, left_out):
             found = _first_wrong(scene, judge, left_out, per_moment, seed)
             yield op, found
 
@@ -257,11 +284,17 @@ def _first_wrong(scene: Scene, judge: Judge, left_out: int, per_moment: int, see
     return ""
 
 
-def really(scene: Scene, state: Tree) -> list[str]:
+def really(scene: Scene, state: Tree, told: Told) -> list[str]:
     """What a real next night makes of a state, where that is not what was expected of it."""
     night = scene.night
     lay_out(night, scene.following.tops, state)
-    code = night.batch.json("--resume").code
+    outcome = night.batch.json("--resume")
     left = scene.following.left()
-    wrong = [] if left == scene.expected else [f"a real night left {sorted(left)}"]
-    return wrong if code == scene.code else [*wrong, f"a real night ended with {code}"]
+    expected, _ = _expected(scene, state, told)
+    wrong = [] if left == expected else [f"a real night left {sorted(left)}"]
+    if outcome.code != scene.code:
+        wrong.append(f"a real night ended with {outcome.code}: {outcome.err[-300:]}")
+    now = [one for one in outcome.of("file_finished") if not one.get("earlier")]
+    if again := {os.path.basename(one["path"]) for one in now} & told.finished:
+        wrong.append(f"finished, then worked on again by a real night: {sorted(again)}")
+    return wrong

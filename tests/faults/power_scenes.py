@@ -16,6 +16,12 @@ from tests.faults.recording import Op, record
 
 TOPS = ("library", "work", "output")
 
+PERSON = "person"
+"""The thread of those calls that a person's editor makes."""
+
+DESK = b"desk"
+"""The folder in which that editor writes until a file is saved."""
+
 MakeNight = Callable[[Sequence[str]], Night]
 
 _UNREAD = ("events.jsonl", "job.log", "job.lock", "job_result.json", "batch.db-shm", "latest-job")
@@ -30,7 +36,9 @@ class Scene:
         start: the disk before, of which all is certain.
         ops: those on files that the next night may read, all fsyncs, and what was said.
         sources: the media.
-        others: what people have made: it must never be gone.
+        others: what people have saved, by path: once that is acknowledged it must never be gone.
+        undisturbed: what is expected where nobody's file arrived on the disk.
+        failing: the names of the files that cannot be worked on.
         former: what earlier nights had published.
         expected: all files but the sources and the work folder, after the next night.
         lasting: the stages that take long, which are not to be run again once they are done.
@@ -48,6 +56,8 @@ class Scene:
     expected: Mapping[bytes, bytes]
     following: NextNight
     others: Mapping[bytes, bytes]
+    undisturbed: Mapping[bytes, bytes]
+    failing: frozenset[str]
     lasting: frozenset[str]
     summary: tuple[bytes, bytes]
     code: int = 0
@@ -118,6 +128,7 @@ def _scene(
     former: Mapping[bytes, bytes] | None = None,
     expected: Mapping[bytes, bytes] | None = None,
     others: Mapping[bytes, bytes] | None = None,
+    failing: Iterable[str] = (),
     lasting: Iterable[str] = (),
 ) -> Scene:
     """The scene of a night that has just been recorded."""
@@ -129,6 +140,7 @@ def _scene(
     }
     path = next((op.other for op in recorded.ops if op.other.endswith(b"summary.json")), b"")
     summary = Path(os.fsdecode(path)).read_bytes() if path else b""
+    undisturbed = _published(night, sources)
     return Scene(
         name=name,
         night=night,
@@ -136,9 +148,11 @@ def _scene(
         ops=_relevant(recorded.ops),
         sources=sources,
         former=former or {},
-        expected=_published(night, sources) if expected is None else expected,
+        expected=undisturbed if expected is None else expected,
         following=NextNight(night, TOPS),
         others=others or {},
+        undisturbed=undisturbed,
+        failing=frozenset(failing),
         lasting=frozenset(lasting),
         summary=(os.path.relpath(path, root) if path else b"", summary),
         code=recorded.code,
@@ -252,8 +266,12 @@ def film(make: MakeNight) -> Scene:
 
 
 def slow(make: MakeNight) -> Scene:
-    """The first stage takes so long that it is not to be done again."""
+    """The first stage takes so long that it is not to be done again.
+
+    Nothing needs its large output, which may be lost.
+    """
     night = make(["0.wav"])
+    night.batch.configure(workflows={"fake-flow": ["fake", "litters"]})
     _prepare(night, fake={"fault": "takes_long"})
     return _scene("slow", night, _record(night), lasting=["fake"])
 
@@ -262,7 +280,7 @@ def failing(make: MakeNight) -> Scene:
     """A file that cannot be worked on; that is said, and is not to be tried again."""
     night = make(["0.wav"])
     _prepare(night, fake={"fault": "fails"})
-    return _scene("failing", night, _record(night, code=5))
+    return _scene("failing", night, _record(night, code=5), failing=["0.wav"])
 
 
 def edited(make: MakeNight) -> Scene:
@@ -276,20 +294,18 @@ def edited(make: MakeNight) -> Scene:
     path = b"library/0.en.vtt"
     ops = list(recorded.ops)
     swap = next(number for number, op in enumerate(ops) if op.kind == "swap")
-    target, save = ops[swap].other, os.fsencode(night.folder) + b"/library/saved.tmp"
+    desk = os.path.join(os.fsencode(night.folder), DESK)
+    target, saved = ops[swap].other, desk + b"/saved.tmp"
     ops[swap + 1 :] = []
     ops[swap:swap] = [
-        Op("make", save),
-        Op("write", save, data=theirs),
-        Op("sync", save, thread="person"),
-        Op("rename", save, target),
-        Op("sync", os.path.dirname(target), thread="person"),
+        Op("rename", saved, target),
+        Op("sync", os.path.dirname(target), thread=PERSON),
     ]
     expected = {**former, path: theirs}
     return _scene(
         "edited",
         night,
-        _Recorded(recorded.start, ops),
+        _Recorded({**recorded.start, desk: None, saved: theirs}, ops),
         former=former,
         expected=expected,
         others={path: theirs},

@@ -60,24 +60,45 @@ def record(
     return code, [*read(log, os.fsencode(folder)), Op("ended", b"")]
 
 
-def read(log: Path, folder: bytes) -> Iterator[Op]:
-    """The operations of a log, in the order in which the calls returned."""
-    begun: dict[str, str] = {}
+def read(log: Path, folder: bytes) -> list[Op]:
+    """The operations of a log, in the order in which the calls returned.
+
+    Of a call that returned while another thread had its turn the end is logged late. What others
+    did meanwhile in a folder that it made comes after it all the same.
+    """
+    found = list(_timed(log, folder))
+    for late, (began, _, op) in enumerate(found):
+        if op.kind == "folder":
+            inside = (
+                n for n, one in enumerate(found[:late]) if one[1] > began and _is_in(one[2], op)
+            )
+            found.insert(next(inside, late), found.pop(late))
+    return [op for _, _, op in found]
+
+
+def _is_in(op: Op, folder: Op) -> bool:
+    return folder.path in (op.path, os.path.dirname(op.path), os.path.dirname(op.other))
+
+
+def _timed(log: Path, folder: bytes) -> Iterator[tuple[int, int, Op]]:
+    """Operations, and in which lines their calls began and ended."""
+    begun: dict[str, tuple[int, str]] = {}
     with log.open(encoding="ascii", errors="replace") as lines:
-        for line in lines:
+        for number, line in enumerate(lines):
             match = _LINE.match(line.rstrip("\n"))
             if match is None:
                 continue
-            thread, rest = match["thread"], match["rest"]
+            thread, rest, began = match["thread"], match["rest"], number
             if unfinished := _UNFINISHED.match(rest):
-                begun[thread] = unfinished["call"]
+                begun[thread] = number, unfinished["call"]
                 continue
             if resumed := _RESUMED.match(rest):
-                rest = begun.pop(thread, "") + resumed["rest"]
+                began, call_begun = begun.pop(thread, (number, ""))
+                rest = call_begun + resumed["rest"]
             call = _CALL.match(rest)
             if call is not None and not call["result"].startswith("-"):
                 for op in _ops(call["name"], call["arguments"], call["result"], folder):
-                    yield replace(op, thread=thread)
+                    yield began, number, replace(op, thread=thread)
 
 
 def _ops(name: str, arguments: str, result: str, folder: bytes) -> Iterator[Op]:

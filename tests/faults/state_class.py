@@ -36,18 +36,20 @@ class Classes:
     def __init__(self, whole: frozenset[bytes]) -> None:
         self._whole = whole
         self._readable: dict[tuple[bytes, bytes], bool] = {}
-        self._databases: dict[tuple[bytes | None, ...], Hashable] = {}
+        self._databases: dict[tuple[bytes | None, ...], tuple[Hashable, frozenset[bytes]]] = {}
 
     def __call__(self, state: Tree) -> Hashable:
         database = tuple(state.get(_DATABASE + name) for name in (b"", b"-wal", b"-journal"))
         if database not in self._databases:
             self._databases[database] = _rows(database)
+        rows, known = self._databases[database]
         seen: list[tuple[bytes, bytes | None]] = []
         for path, data in state.items():
             token = self._seen(path, data)
             if token is not None:
                 seen.append((path, token))
-        return self._databases[database], frozenset(seen)
+        unknown = frozenset(_runs_in(state) - known)
+        return rows, bool(known), unknown, frozenset(seen)
 
     def _seen(self, path: bytes, data: bytes | None) -> bytes | None:
         name = path.rpartition(b"/")[2]
@@ -78,10 +80,19 @@ class Classes:
         return self._readable[name, data]
 
 
-def _rows(files: tuple[bytes | None, ...]) -> Hashable:
-    """What the tables hold; or what is wrong with the database."""
+def _runs_in(state: Tree) -> set[bytes]:
+    """The runs that left a folder: one that the database does not know makes it catch up."""
+    return {
+        path.rpartition(b"/")[2]
+        for path, data in state.items()
+        if data is None and path.startswith(b"work/runs/") and path.count(b"/") == 2
+    }
+
+
+def _rows(files: tuple[bytes | None, ...]) -> tuple[Hashable, frozenset[bytes]]:
+    """What the tables hold, or what is wrong with the database; and the runs that it knows."""
     if files[0] is None:
-        return "no database"
+        return "no database", frozenset()
     with tempfile.TemporaryDirectory(dir=_SCRATCH) as folder:
         for name, data in zip(("", "-wal", "-journal"), files, strict=True):
             if data is not None:
@@ -91,9 +102,11 @@ def _rows(files: tuple[bytes | None, ...]) -> Hashable:
                 (sound,) = connection.execute("PRAGMA integrity_check").fetchone()
                 version = connection.execute("PRAGMA user_version").fetchone()
                 if sound != "ok" or version == (0,):
-                    return str(sound)
+                    return str(sound), frozenset()
                 rows = connection.execute("SELECT * FROM files ORDER BY folder, name").fetchall()
                 probes = connection.execute("SELECT folder, name FROM probes").fetchall()
-                return version, tuple(rows), tuple(probes)
+                runs = connection.execute("SELECT run_id FROM runs").fetchall()
+                known = frozenset(run_id.encode() for (run_id,) in runs)
+                return (version, tuple(rows), tuple(probes)), known
         except sqlite3.Error as error:
-            return f"{type(error).__name__}: {error}"
+            return f"{type(error).__name__}: {error}", frozenset()

@@ -97,6 +97,18 @@ def test_a_forgotten_fsync_is_as_if_it_was_not_there() -> None:
     assert b"" in {state[b"a"] for state in disk.extremes()}
 
 
+def test_another_fsync_may_do_for_a_forgotten_one() -> None:
+    forgetful, other = Disk(ROOT, {}), Disk(ROOT, {})
+    assert forgetful.as_safe_as(other)
+    path = ROOT + b"/a"
+    for op in [*written(path, synced=True), Op("sync", ROOT)]:
+        forgetful.apply(op, synced=op.path != path)
+        other.apply(op)
+    assert not forgetful.as_safe_as(other)
+    forgetful.apply(Op("sync", path))
+    assert forgetful.as_safe_as(other)
+
+
 def test_a_record_of_what_is_not_there_is_refused() -> None:
     with pytest.raises(LookupError, match="knows no"):
         Disk(ROOT, {}).apply(Op("write", ROOT + b"/a", data=NEW))

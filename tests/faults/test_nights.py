@@ -52,7 +52,7 @@ def test_calls_that_fail(make_forked_night: MakeForkedNight) -> None:
         make_forked_night(*point_campaigns.FILES), stories, lambda points: 8
     )
     jobs = point_campaigns.fail_jobs(
-        make_forked_night(*point_campaigns.JOBS[:4]), stories, lambda points: 2
+        make_forked_night(*point_campaigns.FAILING_JOBS), stories, lambda points: 2
     )
     assert (coordinators.hit, coordinators.wrong) == (8, [])
     assert (jobs.hit, jobs.wrong) == (8, [])

@@ -19,6 +19,7 @@ import pytest
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.contract.processes import JOB_VARIABLE
 from tests.end_to_end.conftest import Outcome
+from tests.faults import job_points
 from tests.faults.disk_full import wrong_on_a_full_disk
 from tests.faults.orphans import alive_of
 from tests.faults.random_kills import rewritten, wrong_at_the_end
@@ -132,6 +133,19 @@ def test_what_a_night_must_not_do_on_a_full_disk(
     outcome: Outcome, library: dict[str, bytes], wrong: list[str]
 ) -> None:
     assert wrong_on_a_full_disk(outcome, library, LIBRARY) == wrong
+
+
+def test_a_night_that_hangs_as_its_job_was_hurt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is torn then, and nothing told that could be wrong."""
+    killed = Outcome(-signal.SIGKILL, "", "")
+    monkeypatch.setattr(job_points, "_run", lambda night, traps: killed)
+    night: Any = SimpleNamespace(
+        wrong_after_the_fault=lambda out: [], wrong_after_the_next_night=lambda out, todo: []
+    )
+    scene: Any = SimpleNamespace(begin=lambda night: None, todo=frozenset())
+    traps: Any = SimpleNamespace(lay=lambda laid: None, sprung=lambda laid: [])
+    _, wrong = job_points.hurt(night, scene, traps, [])
+    assert wrong == ["the coordinator hung, or was killed: it ended with -9"]
 
 
 @on_linux
