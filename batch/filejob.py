@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import trio
 
@@ -29,6 +29,7 @@ from batch.recovery import clear_up
 from batch.retry import Count, after_failure
 from batch.state import State
 from batch.storage import Storage
+from orchestrator.child import Log
 from orchestrator.contract.errors import ErrorInfo, Failure
 from orchestrator.contract.job import (
     Job,
@@ -48,7 +49,6 @@ from orchestrator.launcher import (
     Orders,
     job_argv,
     job_environment,
-    open_log,
     run_job_process,
 )
 from orchestrator.outbox import Outbox
@@ -73,7 +73,7 @@ class Begun:
 
     folder: JobFolder
     job: Job
-    log: BinaryIO
+    log: Log
 
 
 class Line(Protocol):
@@ -137,11 +137,6 @@ class FileRunner:
         path = task.item.path
         if isinstance(begun, ErrorInfo):
             return FileFinished(path, "failed", error=begun)
-        with begun.log:
-            return await self._run(task, begun, line)
-
-    async def _run(self, task: Task, begun: Begun, line: Line) -> FileFinished:
-        path = task.item.path
         folder, job = begun.folder, begun.job
         command = JobCommand(
             self._argv(folder.root), job.id, self._run_id, begun.log, self._environ
@@ -182,7 +177,7 @@ class FileRunner:
             self._now(),
             task.record.outputs_json if task.record else None,
         )
-        return Begun(folder, job, open_log(folder.log))
+        return Begun(folder, job, Log(folder.log))
 
     def _new_job(self, task: Task) -> tuple[JobFolder, Job]:
         if task.record is not None and task.record.status != DONE:

@@ -21,12 +21,13 @@ import trio
 
 from batch.schedule.model import Need
 from batch.wear import Silence, Tolerance, Wear, why_recycle
+from orchestrator.child import Log
 from orchestrator.contract.devices import visible_to
 from orchestrator.contract.errors import ErrorInfo
 from orchestrator.contract.job import JobStage
 from orchestrator.contract.messages import Finished, Heartbeat, Message, Run, Started
 from orchestrator.job.stageprocess import stage_argv, stage_environment
-from orchestrator.launcher import EXIT_SECONDS, JobCommand, Orders, open_log, run_job_process
+from orchestrator.launcher import EXIT_SECONDS, JobCommand, Orders, run_job_process
 from orchestrator.outbox import Outbox
 
 TICK_SECONDS = 1.0
@@ -249,7 +250,7 @@ class Pool:
             argv=stage_argv(kind.stage.environment.python, kind.stage.folder),
             job_id=worker.id,
             run_id=self._run_id,
-            log=open_log(folder / LOG),
+            log=Log(folder / LOG),
             environ=environ,
             folder=scratch,
         )

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 import trio
 
@@ -33,8 +34,42 @@ class Child(Protocol):
     def kill(self) -> None: ...
 
 
+class Log:
+    """The end of a file, for what a process prints. One that nobody holds any more closes itself.
+
+    Opening it may wait for the disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises: OSError (it cannot be opened)."""
+        self._descriptor = -1
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
 async def start_child(
-    argv: Sequence[str], log: BinaryIO, environ: Mapping[str, str], folder: Path | None = None
+    argv: Sequence[str], log: Log, environ: Mapping[str, str], folder: Path | None = None
 ) -> Child:
     """Start it in a session of its own (but on Windows); what it prints goes to ``log``.
 
@@ -50,7 +85,7 @@ async def start_child(
             list(argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=log,
+            stderr=log.fileno(),
             cwd=folder,
             env=environ,
             start_new_session=sys.platform != "win32",
@@ -72,7 +107,7 @@ if sys.platform == "linux":
         def __init__(
             self,
             argv: Sequence[str],
-            log: BinaryIO,
+            log: Log,
             environ: Mapping[str, str],
             folder: Path | None,
         ) -> None:
@@ -87,7 +122,7 @@ if sys.platform == "linux":
                         argv,
                         stdin=reading,
                         stdout=writing,
-                        stderr=log,
+                        stderr=log.fileno(),
                         cwd=folder,
                         env=environ,
                         start_new_session=True,

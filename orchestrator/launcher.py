@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
 
 import psutil
 import trio
 
-from orchestrator.child import Child, start_child
+from orchestrator.child import Child, Log, start_child
 from orchestrator.containment import contained
 from orchestrator.contract.channel import LineSplitter
 from orchestrator.contract.errors import ExitCode
@@ -47,7 +46,7 @@ _SWEEP_SECONDS = 5.0
 class JobCommand:
     """How to start one job, or one worker that serves many.
 
-    ``log`` takes what it prints (:func:`open_log`), and is closed when it has been started.
+    ``log`` takes what it prints and is closed when it has been started.
     ``job_id`` is the mark that all its processes carry. ``environ`` None: our own variables, but
     for the secrets among them (see :func:`job_environment`).
     """
@@ -55,7 +54,7 @@ class JobCommand:
     argv: Sequence[str]
     job_id: str
     run_id: str
-    log: BinaryIO
+    log: Log
     environ: Mapping[str, str] | None = None
     folder: Path | None = None
 
@@ -110,15 +109,6 @@ class Orders:
     def _cancel(self, outbox: Outbox, patience: trio.CancelScope) -> None:
         outbox.say(Cancel())
         patience.deadline = trio.current_time() + self.cancel_seconds
-
-
-def open_log(path: Path) -> BinaryIO:
-    """What a process prints goes to the end of this file. It may wait for the disk.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    return path.open("ab", buffering=0)
 
 
 def job_argv(folder: Path, selection: str | None = None) -> list[str]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.child import Log
 from orchestrator.cli import models, pipeline
 from orchestrator.cli.job_view import JobView, print_job, print_jobs
 from orchestrator.contract.errors import (
@@ -25,7 +26,7 @@ from orchestrator.contract.job import Job, JobResult, read_job, read_job_result
 from orchestrator.contract.paths import JobFolder, WorkFolder
 from orchestrator.guardian import guarded
 from orchestrator.jobs import BY_HAND_RUN, LATEST, find_job
-from orchestrator.launcher import JobCommand, Orders, job_argv, open_log, run_job_process
+from orchestrator.launcher import JobCommand, Orders, job_argv, run_job_process
 from orchestrator.retention import choose, free, freeable
 from orchestrator.settings import load_settings, work_folder
 from orchestrator.terminal import accept_any_text, print_failure, printable_line
@@ -103,7 +104,7 @@ def _run(given: argparse.Namespace, work: WorkFolder) -> int:
     job = read_job(folder)
     selection = _selection(given, job)
     run_id = f"{BY_HAND_RUN}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}"
-    command = JobCommand(job_argv(folder.root, selection), job.id, run_id, open_log(folder.log))
+    command = JobCommand(job_argv(folder.root, selection), job.id, run_id, Log(folder.log))
     with turn(work, BY_HAND, _say), guarded(run_id), JobView(job) as view:
         code = trio.run(_supervise, command, view)
     result = read_job_result(folder)

@@ -11,8 +11,7 @@ import pytest
 import trio
 
 from orchestrator import child
-from orchestrator.child import start_child
-from orchestrator.launcher import open_log
+from orchestrator.child import Log, start_child
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is trio's")
 
@@ -40,7 +39,7 @@ async def test_it_talks_and_ends(how: str, tmp_path: Path) -> None:
     log.write_text("before\n")
     with trio.fail_after(SECONDS):
         process = await start_child(
-            [sys.executable, "-c", TALK], open_log(log), {"MARK": "m-1"}, tmp_path
+            [sys.executable, "-c", TALK], Log(log), {"MARK": "m-1"}, tmp_path
         )
         assert isinstance(process, trio.Process) == (how == "in a thread")
         assert process.stdin is not None
@@ -55,7 +54,7 @@ async def test_it_talks_and_ends(how: str, tmp_path: Path) -> None:
 
 async def test_nobody_has_to_wait_to_the_end(how: str, tmp_path: Path) -> None:
     argv = [sys.executable, "-c", "input()"]
-    process = await start_child(argv, open_log(tmp_path / "log"), os.environ)
+    process = await start_child(argv, Log(tmp_path / "log"), os.environ)
     with trio.move_on_after(0.0):
         await process.wait()
     process.kill()
@@ -67,7 +66,7 @@ async def test_what_cannot_be_started_leaves_nothing_open(how: str, tmp_path: Pa
     before = _open_files()
     for _ in range(3):
         with pytest.raises(FileNotFoundError):
-            await start_child([str(tmp_path / "no program")], open_log(tmp_path / "log"), {})
+            await start_child([str(tmp_path / "no program")], Log(tmp_path / "log"), {})
     gc.collect()
     assert _open_files() == before
 

@@ -1,6 +1,5 @@
 """Real job processes with stages that fail in every way: nothing of them is left behind."""
 
-import io
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import trio.testing
 
 from orchestrator import launcher
 from orchestrator.__main__ import main
+from orchestrator.child import Log
 from orchestrator.contract.job import Job, JobStage, read_job_result
 from orchestrator.contract.messages import (
     Finished,
@@ -33,7 +33,6 @@ from orchestrator.launcher import (
     job_argv,
     job_environment,
     kill_marked,
-    open_log,
     run_job_process,
 )
 
@@ -51,7 +50,7 @@ class Watched:
     def __init__(self, folder: JobFolder, job: Job) -> None:
         self.folder = folder
         self.command = JobCommand(
-            job_argv(folder.root), job.id, f"run-{os.getpid()}", open_log(folder.log)
+            job_argv(folder.root), job.id, f"run-{os.getpid()}", Log(folder.log)
         )
         self.orders = Orders(cancel_seconds=PATIENCE)
         self.said: list[Message] = []
@@ -265,11 +264,12 @@ async def test_a_grandchild_of_an_attempt_that_was_repeated_is_found(
 SUPERVISOR = """
 import sys, time, trio
 from orchestrator.contract.messages import Grant, Request
-from orchestrator.launcher import JobCommand, Orders, open_log, run_job_process
+from orchestrator.child import Log
+from orchestrator.launcher import JobCommand, Orders, run_job_process
 from orchestrator.launcher import job_argv
 from pathlib import Path
 folder, job_id, run_id = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-command = JobCommand(job_argv(folder), job_id, run_id, open_log(folder / "job.log"))
+command = JobCommand(job_argv(folder), job_id, run_id, Log(folder / "job.log"))
 def handle(message):
     if isinstance(message, Request):
         return Grant(message.stage, message.attempt, 1)
@@ -316,14 +316,14 @@ async def test_a_job_that_does_not_exit_is_ended(
 ) -> None:
     monkeypatch.setattr(launcher, "EXIT_SECONDS", 0.1)
     code = "import os, time; os.close(1); time.sleep(600)"
-    command = JobCommand([sys.executable, "-c", code], "j-exit", "r", open_log(tmp_path / "log"))
+    command = JobCommand([sys.executable, "-c", code], "j-exit", "r", Log(tmp_path / "log"))
     with trio.fail_after(PATIENCE):
         assert await run_job_process(command, lambda _message: None, Orders()) == -signal.SIGKILL
 
 
 async def test_text_and_foreign_messages_are_not_handed_on(tmp_path: Path) -> None:
     code = 'print("text"); print(\'{"v":9,"type":"started"}\'); print(\'{"v":1,"type":"new"}\')'
-    command = JobCommand([sys.executable, "-c", code], "j-text", "r", open_log(tmp_path / "log"))
+    command = JobCommand([sys.executable, "-c", code], "j-text", "r", Log(tmp_path / "log"))
     said: list[Message] = []
     with trio.fail_after(PATIENCE):
         status = await run_job_process(command, lambda message: said.append(message), Orders())
@@ -333,13 +333,13 @@ async def test_text_and_foreign_messages_are_not_handed_on(tmp_path: Path) -> No
 
 async def test_an_answer_to_a_job_that_is_gone_is_dropped(tmp_path: Path) -> None:
     code = 'import os; os.close(0); print(\'{"v":1,"type":"heartbeat"}\', flush=True); input'
-    command = JobCommand([sys.executable, "-c", code], "j-gone", "r", open_log(tmp_path / "log"))
+    command = JobCommand([sys.executable, "-c", code], "j-gone", "r", Log(tmp_path / "log"))
     with trio.fail_after(PATIENCE):
         assert await run_job_process(command, lambda _m: Grant("a", "b"), Orders()) == 0
 
 
 async def test_a_job_that_cannot_be_started_is_told(tmp_path: Path) -> None:
-    command = JobCommand([str(tmp_path / "no python")], "j", "r", open_log(tmp_path / "log"))
+    command = JobCommand([str(tmp_path / "no python")], "j", "r", Log(tmp_path / "log"))
     with pytest.raises(FileNotFoundError):
         await run_job_process(command, lambda _message: None, Orders())
 
@@ -353,7 +353,7 @@ def test_the_job_entry_explains_itself(
 
 
 def test_a_job_gets_nothing_odd_or_secret(tmp_path: Path) -> None:
-    command = JobCommand(job_argv(tmp_path, "{}"), "j1", "r1", io.BytesIO())
+    command = JobCommand(job_argv(tmp_path, "{}"), "j1", "r1", Log(tmp_path / "log"))
     ours = {"PATH": "/bin", "PYTHONDONTWRITEBYTECODE": "1", "HF_TOKEN": "hf_secret"}
     assert job_environment(ours) == {"PATH": "/bin"}
     assert command.argv[-3:] == ["run", str(tmp_path), "{}"]
@@ -399,6 +399,6 @@ async def test_a_job_that_waits_for_a_dead_disk_is_not_waited_for(
         async def wait(self) -> None:
             await trio.sleep_forever()
 
-    command = JobCommand([], f"j-{tmp_path.name}", "r1", io.BytesIO())
+    command = JobCommand([], f"j-{tmp_path.name}", "r1", Log(tmp_path / "log"))
     with trio.fail_after(60):
         await launcher._kill_tree(Undying(), command)  # type: ignore[arg-type]
