@@ -53,7 +53,7 @@ class Gpus:
 
 class Counters(NamedTuple):
     """CPU seconds at the moment ``at``: of this process and its children, and of all cores since
-    boot, in use and in all."""
+    boot, in use and in all that there were."""
 
     at: float
     own: float
@@ -81,7 +81,6 @@ class LoadSampler:
     ) -> None:
         self._gpus = gpus
         self._disk = disk
-        self._cores = psutil.cpu_count() or 1
         self._before = since or counters()
 
     @property
@@ -94,14 +93,13 @@ class LoadSampler:
         before, self._before = self._before, Counters(now, own, *_machine_seconds())
         busy = self._before.busy - before.busy
         everything = self._before.everything - before.everything
-        elapsed = max(now - before.at, 1e-6)
         memory = psutil.virtual_memory()
         gpus = self._gpus(pids)
         roomiest = max(gpus.values(), key=lambda one: one.free + one.own, default=None)
         return Load(
             at=now,
             cpu=_percent(busy, everything),
-            own_cpu=_percent(own - before.own, elapsed * self._cores),
+            own_cpu=_percent(own - before.own, everything),
             memory=memory.percent,
             gpu=max((one.utilisation for one in gpus.values()), default=None),
             vram=_percent(roomiest.total - roomiest.free, roomiest.total) if roomiest else None,
@@ -146,18 +144,19 @@ def _own() -> tuple[float, int, list[int]]:
 
 
 def _machine_seconds() -> tuple[float, float]:
-    """CPU seconds of all cores since boot: in use, and in all.
+    """CPU seconds of all cores since boot: in use, and in all that there were.
 
-    Programs that were started as nice ones step back by themselves and do not count as use; nor
-    does time that a hypervisor gave to other machines.
+    Programs that were started as nice ones step back by themselves and do not count as use. Time
+    that a hypervisor gave to other machines was never there: with a quarter of it gone, two busy
+    programs on two cores would look like three quarters of a busy machine.
 
     Not ``psutil.cpu_percent``: it remembers its last call per thread, so a sample taken in a
     thread's first call is always 0 %.
     """
     times = psutil.cpu_times()
     guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # in user, nice
-    everything = float(sum(times)) - guests
-    free = ("idle", "iowait", "nice", "steal")
+    everything = float(sum(times)) - guests - getattr(times, "steal", 0.0)
+    free = ("idle", "iowait", "nice")
     return everything - sum(getattr(times, name, 0.0) for name in free), everything
 
 

@@ -52,7 +52,6 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine()
     monkeypatch.setattr(load, "time", SimpleNamespace(monotonic=lambda: machine.now))
     monkeypatch.setattr(psutil, "cpu_times", lambda: machine.times)
-    monkeypatch.setattr(psutil, "cpu_count", lambda: 2)
     monkeypatch.setattr(psutil, "Process", lambda: machine)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: MEMORY)
     return machine
@@ -95,6 +94,19 @@ def test_the_first_sample_may_have_begun_before(machine: Machine) -> None:
     assert sample.elapsed == 0.0
 
 
+def test_what_a_hypervisor_takes_is_not_there(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Stolen = namedtuple("Stolen", "user nice idle steal")
+    moments = iter([Stolen(0.0, 0.0, 0.0, 0.0), Stolen(14.0, 1.0, 1.0, 4.0)])
+    monkeypatch.setattr(psutil, "cpu_times", lambda: next(moments))
+    sample = LoadSampler()
+    machine.now += 10.0
+    machine.own = machine.own._replace(user=5.0)
+    found = sample()
+    assert (found.cpu, found.own_cpu) == (87.5, 25.0)
+
+
 def quiet(at: float) -> Load:
     return Load(at, 0.0, 0.0, 42.0, own_memory=10.0, measured=Measured(580, 100))
 
@@ -130,6 +142,7 @@ def test_processes_that_cannot_be_listed_are_not_counted(
     sample = LoadSampler()
     machine.now += 1.0
     machine.own = machine.own._replace(user=2.0)
+    machine.times = machine.times._replace(idle=5002.0)
     assert sample().own_cpu == 50.0
 
 
