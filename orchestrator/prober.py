@@ -56,7 +56,11 @@ class Prober:
             if answer.ok:
                 return ProbeResult.from_json(answer.data["media"])
             assert answer.error is not None
-            return ProbeResult("", error=ErrorInfo.from_json(answer.error))
+            error = ErrorInfo.from_json(answer.error)
+            if error.error_class is ErrorClass.ENVIRONMENT:
+                # A library that was out of reach for a moment stays so for a process that looked.
+                await self.close()
+            return ProbeResult("", error=error)
         return ProbeResult("", error=_stalled(path))
 
     async def _answer(self, path: str) -> Finished | None:

@@ -95,6 +95,16 @@ async def test_a_child_that_died_between_questions_is_replaced(tmp_path: Path) -
     assert answer.error is None, "the file has nothing to do with it"
 
 
+async def test_a_child_that_lacks_a_library_is_replaced(tmp_path: Path) -> None:
+    """The disk of its environment was away for a moment, which the dynamic linker remembers."""
+    async with prober(tmp_path) as opened:
+        before = await child_of(opened)
+        answer = await opened.probe("lacks-a-library.mkv")
+        assert answer.error is not None
+        assert answer.error.code == "environment_broken"
+        assert await child_of(opened) != before
+
+
 async def test_a_file_that_stalls_the_child_costs_only_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
