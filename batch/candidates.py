@@ -195,11 +195,10 @@ class Candidates(Generic[Begun]):
                 for one in batch:
                     found.send_nowait(one)
 
-    async def _look(self, candidate: Candidate, known: _Judged | None = None) -> None:
-        """Put the file into the queue, or settle it; ``known`` is what is known of it already."""
+    async def _look(self, candidate: Candidate, known: _Judged | None) -> None:
+        """Put the file into the queue, or settle it. ``known`` None: it has to be probed."""
         item, view = candidate.item, candidate.view
         began = trio.current_time()
-        known = known or await self._in_thread(self._judge, item, view, self._now_ns())
         if known is None:
             probe = await self._probe(item)
             while probe.error is not None and await self._comes_back(probe.error, began):
@@ -246,7 +245,8 @@ class Candidates(Generic[Begun]):
                 self._emit(FileFinished(item.path, "failed", error=gone.info))
             return
         if now == item:
-            await self._look(candidate)
+            known = await self._in_thread(self._judge, item, candidate.view, self._now_ns())
+            await self._look(candidate, known)
         else:
             self._scan.settle(item, candidate.view, _GROWING)
 

@@ -11,10 +11,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import trio
 
@@ -45,17 +45,6 @@ class Log:
         self._descriptor = -1
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __del__(self) -> None:
         self.close()
 
@@ -78,7 +67,7 @@ async def start_child(
     Raises:
         OSError: the process could not be started.
     """
-    with log:
+    with closing(log):
         if sys.platform == "linux" and _ends_are_told():
             return _LinuxChild(argv, log, environ, folder)
         return await trio.lowlevel.open_process(
