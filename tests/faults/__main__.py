@@ -8,16 +8,10 @@ campaign and exits with 1 when anything was wrong. Media that lies has a command
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
-from orchestrator.catalogue import load_catalogue
-from orchestrator.provision.environments import BuildOptions, ensure_environment
-from tests.end_to_end.conftest import FAKES, ROOT, Batch
 from tests.faults import (
     crowds,
     disk_full,
@@ -33,113 +27,23 @@ from tests.faults import (
     power_scenes,
     races,
     random_kills,
-    scenes,
     secrets,
 )
-from tests.faults.forked import Forks
 from tests.faults.kill_points import selected
-from tests.faults.night import Night
-from tests.faults.scenes import ForkedNight
+from tests.faults.scale import Scale, Size
 
-Campaign = Callable[["Scale"], tuple[str, list[str]]]
-
-
-class Scale:
-    """How much of everything, and where. ``share`` 1.0 is the full size.
-
-    ``noted``: when something was last told (:meth:`note`), on the clock of ``time.monotonic``.
-    """
-
-    def __init__(self, folder: Path, share: float, seed: int) -> None:
-        self._folder = folder
-        self._made = 0
-        self.noted = time.monotonic()
-        self.share = share
-        self.seed = seed
-        shared = Path(os.environ.get("SUBTITLES_TEST_WORK_DIR", ROOT / ".cache" / "test-work"))
-        catalogue = load_catalogue((FAKES,))
-        options = BuildOptions(
-            torch_backend="auto", profile="default", variant=None, allow_downloads=True
-        )
-        self.environments = [
-            ensure_environment(catalogue.environments[name], shared.absolute(), options).path
-            for name in ("bare", "media")
-        ]
-
-    def night(self, files: int) -> Night:
-        self._made += 1
-        names = [f"{number}.wav" for number in range(files)]
-        return Night(self._folder / f"night-{self._made}", self.environments, names)
-
-    def sandbox(self, files: Sequence[str]) -> Night:
-        self._made += 1
-        return Night(self._folder / f"night-{self._made}", self.environments, files)
-
-    def folder(self) -> Path:
-        self._made += 1
-        made = self._folder / f"folder-{self._made}"
-        made.mkdir()
-        return made
-
-    def batch(self) -> Batch:
-        return Batch(self.folder(), self.environments)
-
-    def forks(self) -> Forks:
-        return Forks(self._folder)
-
-    def forked(self, files: Sequence[str], forks: Forks) -> ForkedNight:
-        self._made += 1
-        return ForkedNight(self._folder / f"night-{self._made}", self.environments, files, forks)
-
-    def of(self, full: int) -> int:
-        return max(1, round(full * self.share))
-
-    def note(self, text: str) -> None:
-        """Tell who watches what has ended, and how long that took: a run may be cut off."""
-        now = time.monotonic()
-        print(f"    {text}; {now - self.noted:.0f} s", file=sys.stderr, flush=True)
-        self.noted = now
+Campaign = Callable[[Scale], tuple[str, list[str]]]
 
 
 def kills(scale: Scale) -> tuple[str, list[str]]:
     """Coordinators and jobs killed at each of their calls that change something."""
-    with scale.forks() as forks:
-        figures = point_campaigns.kill_coordinators(
-            scale.forked(point_campaigns.FILES, forks),
-            scenes.STORIES,
-            scale.of,
-            point_campaigns.TWICE,
-            scale.note,
-        )
-        figures.add(
-            point_campaigns.kill_jobs(
-                scale.forked(point_campaigns.JOBS, forks),
-                point_campaigns.OF_JOBS,
-                scale.of,
-                scale.note,
-            )
-        )
+    figures = point_campaigns.run(point_campaigns.KILLS, scale.size)
     return f"killed at {figures}", figures.wrong
 
 
 def failures(scale: Scale) -> tuple[str, list[str]]:
-    """Each of these calls failing with four errors."""
-    with scale.forks() as forks:
-        figures = point_campaigns.fail_coordinators(
-            scale.forked(point_campaigns.FILES, forks),
-            scenes.STORIES,
-            scale.of,
-            point_campaigns.ALL_ERRORS,
-            scale.note,
-        )
-        figures.add(
-            point_campaigns.fail_jobs(
-                scale.forked(point_campaigns.FAILING_JOBS, forks),
-                point_campaigns.OF_JOBS,
-                scale.of,
-                scale.note,
-            )
-        )
+    """Each of these calls failing with each of four errors."""
+    figures = point_campaigns.run(point_campaigns.FAILURES, scale.size)
     return f"calls failed at {figures}", figures.wrong
 
 
@@ -148,7 +52,7 @@ def power(scale: Scale) -> tuple[str, list[str]]:
     total = power_loss.Outcome()
     for play in power_scenes.SCENES:
         scene = play(scale.sandbox)
-        found = power_loss.look_at_all(scene, scale.of(60), scale.seed, scale.of(8))
+        found = power_loss.look_at_all(scene, scale.of(60), scale.size.seed, scale.of(8))
         total.add(found)
         scale.note(f"{scene.name}: {found}; {len(found.wrong)} wrong")
     return str(total), total.wrong
@@ -160,7 +64,7 @@ def forgotten_syncs(scale: Scale) -> tuple[str, list[str]]:
     sites: dict[str, bool] = {}
     for play in power_scenes.SCENES:
         scene = play(scale.sandbox)
-        for op, noticed in power_loss.forgotten(scene, scale.of(10), scale.seed):
+        for op, noticed in power_loss.forgotten(scene, scale.of(10), scale.size.seed):
             site = power_loss.site(scene, op)
             sites[site] = sites.get(site, False) or bool(noticed)
             count, caught = count + 1, caught + bool(noticed)
@@ -180,7 +84,7 @@ def random_moments(scale: Scale) -> tuple[str, list[str]]:
         night.batch.json("--dry-run")
         start = night.keep()
         length = random_kills.measured(night, start)
-        tally = random_kills.kill_at_random(night, start, length, scale.of(1000), scale.seed)
+        tally = random_kills.kill_at_random(night, start, length, scale.of(1000), scale.size.seed)
     return (
         f"{tally.kills} kills at random moments, {tally.working} of them amid the work, "
         f"{tally.nights} nights"
@@ -191,7 +95,7 @@ def grandchildren(scale: Scale) -> tuple[str, list[str]]:
     """Children of a stage in sessions of their own, stopped, deaf."""
     night = scale.night(1)
     night.batch.json("--dry-run")
-    tally = orphans.kill_with_family(night, night.keep(), scale.of(200), scale.seed)
+    tally = orphans.kill_with_family(night, night.keep(), scale.of(200), scale.size.seed)
     return f"{tally.kills} kills with grandchildren, all gone after {tally.slowest:.2f} s", (
         tally.wrong
     )
@@ -223,7 +127,7 @@ def canaries(scale: Scale) -> tuple[str, list[str]]:
 
 def lost_states(scale: Scale) -> tuple[str, list[str]]:
     """The state cut off, written over, removed, or an old copy."""
-    tally = lost_state.harm_everywhere(scale.night(4), scale.of(240), scale.seed)
+    tally = lost_state.harm_everywhere(scale.night(4), scale.of(240), scale.size.seed)
     return f"{tally.harmed} nights after the state was harmed", tally.wrong
 
 
@@ -231,7 +135,7 @@ def network_disks(scale: Scale) -> tuple[str, list[str]]:
     """The library, the outputs or the state on a network disk that fails in every way."""
     if why := fuse_disk.unavailable():
         return f"not run: {why}", []
-    tally = network_disk.campaign(scale.night, scale.of(240), scale.seed)
+    tally = network_disk.campaign(scale.night, scale.of(240), scale.size.seed)
     return (
         f"{tally.nights} nights on network disks, {tally.began} of them hurt, the event loop "
         f"blocked for {tally.longest:.2f} s at most, {tally.strays} files in empty mount points",
@@ -250,8 +154,8 @@ def other_disks(scale: Scale) -> tuple[str, list[str]]:
             continue
         tried.append(name)
         other_filesystems.nights(scale.night(2), name, tally)
-        other_filesystems.races(folder, name, scale.of(100), tally, scale.seed)
-        other_filesystems.kills(folder, name, scale.of(100), tally, scale.seed)
+        other_filesystems.races(folder, name, scale.of(100), tally, scale.size.seed)
+        other_filesystems.kills(folder, name, scale.of(100), tally, scale.size.seed)
     if "fat" in tried:
         other_filesystems.odd_names(scale.night(0), tally)
     figure = f"{tally.races} races for a name and {tally.kills} kills on {', '.join(tried)}"
@@ -260,7 +164,7 @@ def other_disks(scale: Scale) -> tuple[str, list[str]]:
 
 def hostile_names(scale: Scale) -> tuple[str, list[str]]:
     """Names from a list and made ones through whole nights, and as recognised text."""
-    tally = names.all_names(scale.batch, scale.of, scale.seed)
+    tally = names.all_names(scale.batch, scale.of, scale.size.seed)
     return f"{tally.names} names in {tally.nights} nights, {tally.texts} recognised texts", (
         tally.wrong
     )
@@ -318,10 +222,12 @@ def main() -> int:
     parser.add_argument("--only", choices=sorted(CAMPAIGNS), help="one campaign")
     parser.add_argument("--share", type=float, default=1.0, help="of the full size")
     parser.add_argument("--seed", type=int, default=1, help="of what is chosen at random")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="scenes of kills and failures at a time"
+    )
     given = parser.parse_args()
     anything_wrong = False
-    with tempfile.TemporaryDirectory() as folder:
-        scale = Scale(Path(folder), given.share, given.seed)
+    with Scale.made(Size(given.share, given.seed, given.processes)) as scale:
         for name, campaign in CAMPAIGNS.items():
             if given.only not in (None, name):
                 continue

@@ -21,13 +21,16 @@ def words_for(error: str) -> tuple[str, ...]:
     return known.code, os.strerror(number), _ANY_OF_SQLITE, *_FULL.get(error, ())
 
 
-def untold(error: str, ended: Ended, good: frozenset[int] = frozenset({0})) -> list[str]:
-    """What is wrong with what a run told that met the error, an errno's name."""
+def untold(error: str, ended: Ended, *, spoilt: bool) -> list[str]:
+    """What is wrong with what a run told that met the error, an errno's name.
+
+    ``spoilt``: it did not do all it should, or could not say so; then the cause has to be told.
+    """
     told = ended.out + ended.err
     wrong = []
     if "Traceback" in told:
         wrong.append(f"a traceback is told: {ended.err[-400:]}")
-    if ended.code not in good and not any(word in told for word in words_for(error)):
+    if spoilt and not any(word in told for word in words_for(error)):
         wrong.append(f"it ended with {ended.code} and does not tell the cause: {told[-400:]}")
     return wrong
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -14,6 +14,9 @@ from tests.faults.scenes import ForkedNight, Scene
 from tests.faults.traced import KILL, Point
 
 T = TypeVar("T")
+
+Faults = Callable[[Sequence[Point]], list[tuple[Point, str]]]
+"""Which points meet which errors."""
 
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EINTR")
 TRIES = 10
@@ -86,9 +89,10 @@ def fail_everywhere(night: ForkedNight, scene: Scene, faults: Sequence[tuple[Poi
     for point, error in faults:
         ended, hit = _hurt(night, scene, point, f"error={error}")
         wrong = night.wrong_after_the_fault(ended.out)
-        if ended.code == 0 and night.library() != night.expected:
+        done = night.library() == night.expected
+        if ended.code == 0 and not done:
             wrong.append("it claimed success")
-        wrong += untold(error, ended, night.good)
+        wrong += untold(error, ended, spoilt=ended.code not in night.good or not done)
         wrong += wrong_after_the_next_night(night, scene, ended.out)
         _count(tally, hit, f"{scene.name}, {error} at {point}", wrong)
     return tally

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.faults import job_points, kill_points, scenes
 from tests.faults.job_points import Traps
-from tests.faults.kill_points import Tally, selected
+from tests.faults.kill_points import Faults, Tally, selected
+from tests.faults.scale import Scale, Size
 from tests.faults.scenes import ForkedNight, Scene, Story
 from tests.faults.traced import Point
 
@@ -22,8 +27,7 @@ FAILING_JOBS = JOBS[: len(job_points.ORDER)]
 """Those of a night whose jobs meet failing calls: a full disk ends it."""
 
 TWICE: tuple[Story, ...] = (scenes.fresh, scenes.replacing)
-ALL_ERRORS: tuple[Story, ...] = (scenes.fresh, scenes.replacing)
-"""The scenes whose coordinators meet each error at each call; those of the others meet one."""
+"""The scenes whose coordinator is killed, and killed again in the night that goes on."""
 
 OF_JOBS: tuple[Story, ...] = (
     *(scenes.fresh, scenes.cold, scenes.replacing, scenes.deleted, scenes.taken),
@@ -95,16 +99,13 @@ def fail_coordinators(
     night: ForkedNight,
     stories: Iterable[Story],
     share: Share,
-    everything: Sequence[Story] = (),
+    errors: Faults = kill_points.each_error,
     note: Note = unheard,
 ) -> Figures:
-    """Let the coordinator's calls fail, in the scenes of ``everything`` with each error."""
+    """Let the coordinator's calls fail with these errors."""
     total = Figures()
-    for story, scene, points in _scenes(night, stories):
-        chosen = selected(points, share(len(points)))
-        faults = kill_points.one_error(chosen)
-        if story in everything:
-            faults = kill_points.each_error(chosen)
+    for _, scene, points in _scenes(night, stories):
+        faults = errors(selected(points, share(len(points))))
         figures = Figures(coordinators=kill_points.fail_everywhere(night, scene, faults))
         _end_scene(scene, figures, total, note)
     return total
@@ -155,3 +156,47 @@ def _scenes(
     for story in stories:
         scene = scenes.make_scene(night, blank, story)
         yield story, scene, kill_points.points_of(night, scene)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One scene of a campaign, for a process of its own. ``files`` are those of its night."""
+
+    hurt: Callable[..., Figures]
+    files: tuple[str, ...]
+    story: str
+
+
+def _parts(
+    hurt: Callable[..., Figures], files: tuple[str, ...], stories: Sequence[Story]
+) -> tuple[Part, ...]:
+    return tuple(Part(hurt, files, story.__name__) for story in stories)
+
+
+KILLS = (
+    *_parts(partial(kill_coordinators, twice=TWICE), FILES, scenes.STORIES),
+    *_parts(kill_jobs, JOBS, OF_JOBS),
+)
+FAILURES = (
+    *_parts(fail_coordinators, FILES, scenes.STORIES),
+    *_parts(fail_jobs, FAILING_JOBS, OF_JOBS),
+)
+
+
+def run(parts: Sequence[Part], size: Size) -> Figures:
+    """All parts, so many at a time. One that breaks is wrong, and the others go on."""
+    total = Figures()
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(size.processes, mp_context=spawned) as pool:
+        for figures in pool.map(partial(_run, size=size), parts):
+            total.add(figures)
+    return total
+
+
+def _run(part: Part, size: Size) -> Figures:
+    try:
+        with Scale.made(size) as scale, scale.forks() as forks:
+            night = scale.forked(part.files, forks)
+            return part.hurt(night, [scenes.named(part.story)], scale.of, note=scale.note)
+    except Exception:
+        return Figures(Tally(wrong=[f"{part.story}: it broke off: {traceback.format_exc()}"]))

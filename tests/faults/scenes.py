@@ -263,3 +263,8 @@ STORIES: tuple[Story, ...] = (
     *(fresh, cold, replacing, edited, deleted, taken, failing, retrying, elsewhere, moved),
     *(folders, films, replaced_films, cleaned, killed(0.4), killed(0.6), killed(0.8)),
 )
+
+
+def named(name: str) -> Story:
+    """The story of that name."""
+    return next(story for story in STORIES if story.__name__ == name)

@@ -176,19 +176,21 @@ def test_a_survivor(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "ended", "notice"),
+    ("error", "ended", "spoilt", "notice"),
     [
-        ("EIO", Ended(0, "", ""), ""),
-        ("EIO", Ended(75, "", "storage_error: the disk is ill"), ""),
-        ("ENOSPC", Ended(75, "", "No space left on device"), ""),
-        ("ENOSPC", Ended(75, "database or disk is full", ""), ""),
-        ("EIO", Ended(75, "", "disk_full"), "it ended with 75 and does not tell the cause"),
-        ("EACCES", Ended(1, "something went wrong", ""), "does not tell the cause"),
-        ("EIO", Ended(1, "", "Traceback (most recent call last): EIO"), "a traceback is told"),
+        ("EIO", Ended(0, "", ""), False, ""),
+        ("EIO", Ended(75, "", "storage_error: the disk is ill"), True, ""),
+        ("ENOSPC", Ended(75, "", "No space left on device"), True, ""),
+        ("ENOSPC", Ended(75, "database or disk is full", ""), True, ""),
+        ("EIO", Ended(75, "", "disk_full"), True, "it ended with 75 and does not tell the cause"),
+        ("EACCES", Ended(1, "something went wrong", ""), True, "does not tell the cause"),
+        ("EIO", Ended(0, "", "Traceback (most recent call last): EIO"), False, "a traceback"),
     ],
 )
-def test_the_cause_of_a_run_that_ended_badly(error: str, ended: Ended, notice: str) -> None:
-    assert_noticed(untold(error, ended), notice)
+def test_the_cause_of_a_run_that_ended_badly(
+    error: str, ended: Ended, spoilt: bool, notice: str
+) -> None:
+    assert_noticed(untold(error, ended, spoilt=spoilt), notice)
 
 
 @pytest.mark.parametrize(

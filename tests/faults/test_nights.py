@@ -49,7 +49,10 @@ def test_jobs_killed_at_calls_that_change_something(make_forked_night: MakeForke
 def test_calls_that_fail(make_forked_night: MakeForkedNight) -> None:
     stories = (scenes.replacing,)
     coordinators = point_campaigns.fail_coordinators(
-        make_forked_night(*point_campaigns.FILES), stories, lambda points: 8
+        make_forked_night(*point_campaigns.FILES),
+        stories,
+        lambda points: 8,
+        kill_points.one_error,
     )
     jobs = point_campaigns.fail_jobs(
         make_forked_night(*point_campaigns.FAILING_JOBS), stories, lambda points: 2

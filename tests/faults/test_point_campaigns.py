@@ -9,6 +9,8 @@ import pytest
 
 from tests.faults import kill_points, point_campaigns, scenes
 from tests.faults.kill_points import Tally
+from tests.faults.point_campaigns import Figures, Part
+from tests.faults.scale import Size
 from tests.faults.scenes import ForkedNight, Scene
 from tests.faults.traced import Point
 
@@ -55,3 +57,31 @@ def test_what_ended_before_it_was_cut_off_is_told() -> None:
         "fresh: 2 of 2 points (2 of coordinators, 0 of jobs); 0 wrong",
         "replacing: 2 of 2 points (2 of coordinators, 0 of jobs); 2 wrong",
     ]
+
+
+def count(night: ForkedNight, stories: list[scenes.Story], share: Any, note: Any) -> Figures:
+    return Figures(Tally(len(night.files), 1, [story.__name__ for story in stories]))
+
+
+def break_off(night: ForkedNight, stories: list[scenes.Story], share: Any, note: Any) -> Figures:
+    raise RuntimeError("strace does not attach")
+
+
+@pytest.mark.real
+def test_each_part_has_a_process_of_its_own_and_one_that_breaks_spoils_no_other() -> None:
+    parts = [
+        Part(count, ("a.wav",), "fresh"),
+        Part(break_off, ("a.wav",), "cold"),
+        Part(count, ("a.wav", "b.wav"), "killed at 40%"),
+    ]
+    figures = point_campaigns.run(parts, Size(processes=2))
+    assert (figures.tried, figures.hit) == (3, 2)
+    fresh, cold, killed = figures.wrong
+    assert (fresh, killed) == ("fresh", "killed at 40%")
+    assert cold.startswith("cold: it broke off")
+    assert "strace does not attach" in cold
+
+
+def test_every_scene_of_a_campaign_is_known_by_its_name() -> None:
+    for part in (*point_campaigns.KILLS, *point_campaigns.FAILURES):
+        assert scenes.named(part.story) in scenes.STORIES
