@@ -22,13 +22,13 @@ from .test_real_samples import LIGHTHOUSE, SAMPLES, Make
 pytestmark = pytest.mark.real
 
 
-def repeat(audio: Path) -> None:
-    """Have everything said twice: Whisper takes that for a loop, and decodes again by lot."""
+def repeat(audio: Path, times: int = 2) -> None:
+    """Have everything said again: Whisper takes that for a loop, and decodes again by lot."""
     with wave.open(str(audio)) as file:
         parameters, frames = file.getparams(), file.readframes(file.getnframes())
     with wave.open(str(audio), "wb") as file:
         file.setparams(parameters)
-        file.writeframes(frames * 2)
+        file.writeframes(frames * times)
 
 
 def again(attempt: AttemptFolder, number: int) -> AttemptFolder:

@@ -6,7 +6,6 @@ Its words are spread over the speech they were heard in, and the transcript says
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -89,19 +88,16 @@ def transcribe(
     size = 1 if settings["batch_size"] == "auto" else settings["batch_size"]
     todo = pieces(turns, WINDOW_SECONDS, settings["speech_pad_ms"] / 1000)
     segments: list[Segment] = []
-    with open(f"{request.scratch_dir}/segments.jsonl", "w", encoding="ascii") as stream:
-        for first in range(0, len(todo), size):
-            report.check_cancelled()
-            batch = todo[first : first + size]
-            heard = recognise(model, audio, batch, language, settings)
-            for piece, (text, log_probability) in zip(batch, heard, strict=True):
-                if not text.strip():
-                    continue
-                segment = _segment(text, log_probability, piece, turns, language)
-                segments.append(segment)
-                stream.write(json.dumps(segment.to_json()) + "\n")
-            stream.flush()
-            report.progress(min(batch[-1].end, audio.seconds), audio.seconds)
+    for first in range(0, len(todo), size):
+        report.check_cancelled()
+        batch = todo[first : first + size]
+        heard = recognise(model, audio, batch, language, settings)
+        for piece, (text, log_probability) in zip(batch, heard, strict=True):
+            if not text.strip():
+                continue
+            segment = _segment(text, log_probability, piece, turns, language)
+            segments.append(segment)
+        report.progress(min(batch[-1].end, audio.seconds), audio.seconds)
     return segments
 
 
