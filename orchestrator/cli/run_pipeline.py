@@ -21,6 +21,7 @@ from orchestrator.contract.errors import (
     Failure,
     exit_code_of,
     fail,
+    storage_error_in,
 )
 from orchestrator.contract.job import Job, JobResult, read_job, read_job_result
 from orchestrator.contract.paths import JobFolder, WorkFolder
@@ -44,16 +45,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["models"]:
         return models.main(words[1:])
     given = _parser().parse_args(words)
+    act = {"status": _status, "clean": _clean}.get(given.action, _run)
     try:
-        work = _work(given)
-        if given.action == "status":
-            return _status(given, work)
-        if given.action == "clean":
-            return _clean(given, work)
-        return _run(given, work)
+        code = act(given, _work(given))
+        sys.stdout.flush()  # it may be a file, on a disk that is full
+        return code
     except Failure as failure:
         print_failure(failure.info, sys.stderr)
         return exit_code_of(failure.info)
+    except (OSError, BaseExceptionGroup) as error:
+        info = storage_error_in(error, "a disk or network share cannot be used any more")
+        if info is None:
+            raise
+        print_failure(info, sys.stderr)
+        return exit_code_of(info)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
 
