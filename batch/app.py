@@ -14,7 +14,14 @@ from batch.admission import Thresholds
 from batch.candidates import Candidates
 from batch.decide import Policy
 from batch.dispatch import Dispatcher, Rules
-from batch.events import Event, FileFinished, Observer, RunFinished
+from batch.events import (
+    Event,
+    FileFinished,
+    Observer,
+    RunFinished,
+    Throttled,
+    ThrottleEnded,
+)
 from batch.filejob import FileRunner
 from batch.gate import FIRST_SAMPLE_SECONDS, Gate
 from batch.history import History
@@ -214,12 +221,18 @@ class _Run:
         folder = plan.work.runs / plan.run_id
         timeline = Timeline(folder / TIMELINE)
         await self._storage.lost()  # the first look
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Throttled | ThrottleEnded):
+                timeline.hold(event.reason if isinstance(event, Throttled) else "")
+            self._bus.emit(event)
+
         async with trio.open_nursery() as residents, trio.open_nursery() as tasks:
             sampler = LoadSampler(Gpus(plan.gpus).read, plan.work.root, plan.load_since)
             gate = self._gate = Gate(
                 plan.thresholds,
                 sampler,
-                self._bus.emit,
+                tell,
                 self._wake.set,
                 lambda load: timeline.sample(load, dispatcher.counts),
                 first_after=max(0.0, FIRST_SAMPLE_SECONDS - sampler.elapsed),

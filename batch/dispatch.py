@@ -37,11 +37,12 @@ from batch.schedule.model import (
     Start,
     Worker,
 )
+from batch.schedule.share import threads_speed
 from batch.state import State
 from batch.status import status_of
 from batch.timeline import Timeline
 from batch.wake import Wake
-from batch.workers import MADE_ROOM, Exchange, Kind, Pool
+from batch.workers import Exchange, Kind, Pool
 from orchestrator.contract.errors import ErrorInfo, Failure
 from orchestrator.contract.messages import Finished
 from orchestrator.launcher import Orders
@@ -104,7 +105,7 @@ class Dispatcher:
         self._opened = 0
         self._wake = wake
         self._looked = 0
-        self._broken = 0
+        self._known = (0, 0)
         self._status: tuple[int, dict[str, Any]] | None = None
         self._taking: dict[str, trio.CancelScope] = {}
 
@@ -143,8 +144,9 @@ class Dispatcher:
 
     def snapshot(self) -> Snapshot:
         """How things stand now."""
-        if self._broken != self._pool.broken:  # what was shown of their stages holds no more
-            self._broken = self._pool.broken
+        known = (self._pool.broken, self._measures.changes)
+        if self._known != known:  # what was shown of their stages holds no more
+            self._known = known
             for desk in self._desks.values():
                 desk.view = None
             for waiting in self._queue.front:
@@ -162,7 +164,7 @@ class Dispatcher:
             leases=self._books.leases,
             workers=tuple(self._worker(one_id) for one_id in self._pool.workers),
             queue=tuple([waiting.view or self._queued(waiting) for waiting in front]),
-            more=not self._queue.complete,
+            more=not self._queue.complete or len(self._queue) > len(front),
             holding=holding,
             limits=self._rules.limits,
         )
@@ -222,8 +224,8 @@ class Dispatcher:
                 profile = self._measures.profile_of(key)
                 load = {**profile.load_on(device), "threads": threads}
                 self._pool.launch(Kind(key, profile.stage, device, threads, load, held))
-            case Evict(worker_id):
-                self._pool.retire(worker_id, MADE_ROOM)
+            case Evict(worker_id, why):
+                self._pool.retire(worker_id, why)
             case Open(path):
                 self._open(path, nursery)
             case Park(path):
@@ -237,7 +239,8 @@ class Dispatcher:
         assert desk.view is not None
         step = desk.view.steps[0]
         now = self.now()
-        expected = now + step.run_s + (step.load_s if start.worker is None else 0.0)
+        speed = threads_speed(start.need.cpu_threads) if step.elastic else 1.0
+        expected = now + step.run_s / speed + (step.load_s if start.worker is None else 0.0)
         self._books.reserve(
             Lease(start.request, start.file, start.worker, start.device, start.need, expected)
         )
@@ -315,7 +318,8 @@ class Dispatcher:
             raise
         finally:
             status = finished.status if finished is not None else "interrupted"
-            self._timeline.file(desk, "parked" if desk.parked else status, self.now())
+            verified = finished.length_verified if finished is not None else None
+            self._timeline.file(desk, "parked" if desk.parked else status, self.now(), verified)
         if finished.error is not None:
             self._on_error(finished.error)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from batch.history import History, Record, Subject
 from batch.leases import Machine
-from batch.schedule.cpu import threads_speed
 from batch.schedule.model import CPU, Need, Step
+from batch.schedule.share import threads_speed
 from orchestrator.contract.exchange import StageRequest, load_settings
 from orchestrator.contract.job import JobStage
 from orchestrator.contract.keys import digest

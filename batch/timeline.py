@@ -8,7 +8,9 @@ The first line is of kind ``run``; the order of the others is that in which thin
              warm (it ran in a resident worker), device, threads, ok, load and run (seconds as the
              stage measured them, null where it did not say)
 ``worker``   id, stage, key, device, what: ``launched``, ``ready``, or why it has ended
-``file``     file, job, status (done, failed, interrupted, parked), start (its job), end
+``file``     file, job, status (done, failed, interrupted, parked), start (its job), end,
+             length_verified (true, false, or null where nothing was said of it)
+``hold``     at, reason: from then on nothing new was started; an empty one: it was again
 ``sample``   cpu, memory, gpu, vram (percent of the machine), own_cpu, own_memory (of that, ours),
              running (attempts), workers (processes), open (files with a job)
 
@@ -85,8 +87,8 @@ class Timeline:
             },
         )
 
-    def file(self, desk: Desk, status: str, now: float) -> None:
-        """The job of the file has ended."""
+    def file(self, desk: Desk, status: str, now: float, verified: bool | None = None) -> None:
+        """The job of the file has ended; ``verified``: what it said of the length of its sound."""
         self.write(
             "file",
             {
@@ -95,8 +97,13 @@ class Timeline:
                 "status": status,
                 "start": self.at(desk.opened),
                 "end": self.at(now),
+                "length_verified": verified,
             },
         )
+
+    def hold(self, reason: str) -> None:
+        """Nothing new is started from now on, for this reason; empty: it is again."""
+        self.write("hold", {"at": self.at(self._clock()), "reason": reason})
 
     def worker(self, worker: Worker, what: str) -> None:
         """A worker began, is ready, or has ended."""

@@ -43,7 +43,6 @@ LOG = "worker.log"
 LAUNCHED = "launched"
 READY = "ready"
 END_OF_RUN = "at the end of the run"
-MADE_ROOM = "to make room"
 
 
 class Phase(Enum):
@@ -253,6 +252,7 @@ class Pool:
             log=Log(folder / LOG),
             environ=environ,
             folder=scratch,
+            may_fork=True,
         )
 
     def _heard(self, worker: Worker, message: Message) -> None:
@@ -297,7 +297,7 @@ class Pool:
 
     def _gone(self, worker: Worker, how: str) -> None:
         del self.workers[worker.id]
-        if not worker.ready and worker.ending not in (END_OF_RUN, MADE_ROOM):
+        if not worker.ready and worker.ending != END_OF_RUN:
             self._failures[worker.kind.key] = self._failures.get(worker.kind.key, 0) + 1
         worker.ending = worker.ending or how
         self._on_event(worker, worker.ending)

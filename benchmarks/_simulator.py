@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 
-from batch.schedule.cpu import threads_speed
 from batch.schedule.model import (
     CPU,
     Budget,
@@ -34,6 +33,7 @@ from batch.schedule.model import (
     Worker,
 )
 from batch.schedule.plan import schedule
+from batch.schedule.share import threads_speed
 
 JOB_START_S = 0.12
 """From opening a file to its first request."""
@@ -163,6 +163,7 @@ class Simulation:
             leases=tuple(self._leases.values()),
             workers=tuple(self._workers.values()),
             queue=tuple(self._queue[:QUEUE_SHOWN]),
+            more=len(self._queue) > QUEUE_SHOWN,
             holding=self._holding(self.now),
             limits=self._limits,
         )

@@ -38,6 +38,9 @@ from orchestrator.outbox import Outbox
 # After the job closed its pipe it has nothing left to do but exit.
 EXIT_SECONDS = 10.0
 
+# What a process wrote before it ended is in its pipe by then.
+_LAST_WORDS_SECONDS = 3.0
+
 # How long killed processes may take to be gone; one that waits for a dead disk takes longer.
 _SWEEP_SECONDS = 5.0
 
@@ -48,7 +51,8 @@ class JobCommand:
 
     ``log`` takes what it prints and is closed when it has been started.
     ``job_id`` is the mark that all its processes carry. ``environ`` None: our own variables, but
-    for the secrets among them (see :func:`job_environment`).
+    for the secrets among them (see :func:`job_environment`). ``may_fork``: it runs libraries that
+    may leave copies of its process, which hold its pipe.
     """
 
     argv: Sequence[str]
@@ -57,6 +61,7 @@ class JobCommand:
     log: Log
     environ: Mapping[str, str] | None = None
     folder: Path | None = None
+    may_fork: bool = False
 
 
 _READ_BYTES = 1 << 16
@@ -167,7 +172,10 @@ async def _converse(
                 with (
                     outbox.connected(process.stdin, command.run_id, nursery),
                     orders.heard_by(outbox, patience),
+                    trio.CancelScope() as listening,
                 ):
+                    if command.may_fork:
+                        nursery.start_soon(_end_with, process, listening)
                     await _listen(process.stdout, handle, outbox)
                 nursery.cancel_scope.cancel()
         if not patience.cancelled_caught:
@@ -203,6 +211,13 @@ async def _listen(
                 outbox.say(reply)
         if not data:
             return
+
+
+async def _end_with(process: Child, listening: trio.CancelScope) -> None:
+    """Stop listening when the process has ended: what it forked may hold its pipe for longer."""
+    await process.wait()
+    await trio.sleep(_LAST_WORDS_SECONDS)
+    listening.cancel()
 
 
 async def _some_of(pipe: trio.abc.ReceiveStream) -> bytes:

@@ -8,6 +8,7 @@ from batch.schedule.demand import Demand, Wish, first_of_each_key
 from batch.schedule.ledger import LOADING_THREADS, Ledger, larger, total
 from batch.schedule.model import (
     CPU,
+    MADE_ROOM,
     Decision,
     Evict,
     Launch,
@@ -18,6 +19,7 @@ from batch.schedule.model import (
     Worker,
 )
 from batch.schedule.rounds import Rounds
+from batch.schedule.share import Share
 
 
 class Board:
@@ -34,6 +36,7 @@ class Board:
         self.rounds = Rounds(snapshot, steps or first_of_each_key(snapshot.queue[:1]))
         self.demand = Demand(snapshot, steps, self.rounds.patience_s)
         self.ledger = Ledger(snapshot)
+        self.share = Share(snapshot)
         self.decisions: list[Decision] = []
         self.waits: dict[str, tuple[str, str]] = {}
         self.workers: dict[str, list[Worker]] = {}
@@ -79,12 +82,15 @@ class Board:
             and device in (None, worker.device)
         )
 
-    def claim(self, key: str) -> bool:
-        """Take one of the workers of the key that load, if any is not taken yet."""
-        coming = sum(one.key == key for one in self.launched) + sum(
+    def coming(self, key: str) -> int:
+        """How many workers of the key load."""
+        return sum(one.key == key for one in self.launched) + sum(
             worker.state == "starting" for worker in self.workers.get(key, ())
         )
-        claimed = self._claims.get(key, 0)
+
+    def claim(self, key: str) -> bool:
+        """Take one of the workers of the key that load, if any is not taken yet."""
+        coming, claimed = self.coming(key), self._claims.get(key, 0)
         if claimed < coming:
             self._claims[key] = claimed + 1
         return claimed < coming
@@ -103,7 +109,7 @@ class Board:
     def pays(self, step: Step, workers: int) -> bool:
         """Whether there is work enough for so many workers to make up for loading each."""
         assert step.key is not None
-        return self.demand.work_for(step.key, step.load_s * workers) > step.load_s * workers
+        return self.demand.busies(step.key, workers, step.load_s)
 
     def loading(self, device: str) -> bool:
         """Whether a worker on the device is starting, or was told to."""
@@ -135,8 +141,8 @@ class Board:
     def need(self, step: Step, device: str, threads: int, worker: Worker | None = None) -> Need:
         """What an attempt reserves on ``device``, on ``worker`` or in a process of its own."""
         vram = 0 if device == CPU else step.need.vram_bytes
-        need = self.ledger.cut(Need(threads, step.need.ram_bytes, vram), device)
-        return need if worker is None else larger(need, worker.held)
+        need = Need(threads, step.need.ram_bytes, vram)
+        return self.ledger.cut(need if worker is None else larger(need, worker.held), device)
 
     def launch(self, step: Step, device: str, threads: int) -> None:
         assert step.key is not None
@@ -147,11 +153,11 @@ class Board:
         self.launched.append(decision)
         self.decisions.append(decision)
 
-    def evict(self, worker: Worker) -> None:
+    def evict(self, worker: Worker, why: str = MADE_ROOM) -> None:
         self.idle.remove(worker)
         self._ending.append(worker)
         self._evicted.add(worker.id)
-        self.decisions.append(Evict(worker.id))
+        self.decisions.append(Evict(worker.id, why))
 
     def room(
         self, need: Need, device: str, *, own: Worker | None = None, force: bool = False
@@ -161,10 +167,13 @@ class Board:
         Empty: it fits now. ``evicting``: it will, when workers that were told to end have ended;
         until then nobody else gets that memory. Else what is short, ``ram`` or ``vram``; nothing is
         evicted then, as it would not help. Only workers that no file wants soon are ended, the
-        least recently used first; with ``force`` any that is idle.
+        least recently used first; with ``force`` any that is idle. What ``own`` holds is taken
+        already: a worker that turned out to be larger than the budget can work all the same.
         """
         force = force or self.force
         held = own.held if own is not None else Need()
+        if need.ram_bytes <= held.ram_bytes and need.vram_bytes <= held.vram_bytes:
+            return ""
         if closed := self._closed_to(need, device, held):
             return closed
         if not self.ledger.short_of(need, device, held):

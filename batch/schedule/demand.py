@@ -30,7 +30,9 @@ class Demand:
     """``wishes`` in the order in which they are served.
 
     ``waiting_s`` is the work that waits for each key, in seconds, ``soon_s`` the work that files
-    will ask for without passing another model first. A worker for either is worth keeping.
+    will ask for without passing another model first. A worker for either is worth keeping. Files
+    that are held back want neither: their models would be loaded, ended for the files that go on,
+    and loaded again.
     ``steps`` is what :func:`first_of_each_key` gives for the open files.
     """
 
@@ -50,9 +52,11 @@ class Demand:
             step = file.steps[0]
             urgent = snapshot.now - file.since > patience_s
             wishes.append(Wish(file, step, file.request, urgent))
+            if snapshot.holding and not file.begun:
+                continue
             if step.key is not None:
                 self.waiting_s[step.key] = self.waiting_s.get(step.key, 0.0) + step.run_s
-            if not step.gpu and (file.begun or not snapshot.holding):
+            if not step.gpu:
                 self._moving(file.steps, True)
         wishes.sort(key=lambda wish: wish.rank)
         self.wishes = wishes
@@ -65,15 +69,17 @@ class Demand:
             if step.gpu or step.elastic:
                 return
 
-    def work_for(self, key: str, enough: float) -> float:
-        """Seconds of work for ``key`` in sight, open or in the queue, counted up to ``enough``."""
-        seconds = 0.0
+    def busies(self, key: str, workers: int, each_s: float) -> bool:
+        """Whether there is a file in sight, open or in the queue, for each of so many workers of
+        ``key``, and more than ``each_s`` of work for each."""
+        seconds, found = 0.0, 0
         files, queue = self._snapshot.files, self._snapshot.queue
         for steps in chain((file.steps for file in files), (file.steps for file in queue)):
-            seconds += sum(step.run_s for step in steps if step.key == key)
-            if seconds > enough:
-                break
-        return seconds
+            times = [step.run_s for step in steps if step.key == key]
+            seconds, found = seconds + sum(times), found + bool(times)
+            if found >= workers and seconds > workers * each_s:
+                return True
+        return False
 
     def wanted(self, key: str) -> bool:
         return key in self.waiting_s or key in self.soon_s

@@ -31,7 +31,7 @@ def serve_on_gpu(board: Board, wish: Wish) -> None:
     if board.ledger.running >= board.snapshot.max_workers:
         board.wait(wish, "turn")
         return
-    free = _free_gpus(board)
+    free = _free_gpus(board, wish.step)
     if not free:
         board.wait(wish, "gpu")
         return
@@ -73,7 +73,8 @@ def load_for_one(board: Board, wish: Wish) -> None:
         board.wait(wish, "threads")
         return
     limit = board.snapshot.limits.leases_per_gpu
-    devices = sorted(_by_free_memory(board), key=lambda one: board.ledger.on_device[one] >= limit)
+    homes = _homes(board, wish.step)
+    devices = sorted(homes, key=lambda one: board.ledger.on_device[one] >= limit)
     short = board.room(board.held(wish.step, devices[0]), devices[0])
     if short:
         board.wait(wish, memory_code(short))
@@ -105,7 +106,7 @@ def load_ahead_on_gpus(board: Board) -> None:
 
 def _load_ahead(board: Board, step: Step) -> bool:
     """Load the model on the first GPU that lacks it and has room; tell whether there is one."""
-    for device in _by_free_memory(board):
+    for device in _homes(board, step):
         absent = not board.present(step.key or "", device)
         if board.making_room(device) or board.closed(device):
             continue
@@ -130,7 +131,7 @@ def _load_waiting(board: Board, device: str) -> None:
         if board.ledger.free_threads < 1:
             board.keep_threads = True
             return
-        if board.present(step.key, device):
+        if board.present(step.key, device) or device not in board.ledger.homes(step.need):
             continue
         copies = board.present(step.key)
         if copies and (work_left > step.load_s or not board.pays(step, copies + 1)):
@@ -172,9 +173,15 @@ def _warm_work(board: Board, device: str) -> float:
     return seconds
 
 
-def _free_gpus(board: Board) -> list[str]:
+def _free_gpus(board: Board, step: Step) -> list[str]:
     limit = board.snapshot.limits.leases_per_gpu
-    return [device for device in _by_free_memory(board) if board.ledger.on_device[device] < limit]
+    return [device for device in _homes(board, step) if board.ledger.on_device[device] < limit]
+
+
+def _homes(board: Board, step: Step) -> list[str]:
+    """The GPUs where the step can run, that with most free memory first."""
+    homes = board.ledger.homes(step.need)
+    return [device for device in _by_free_memory(board) if device in homes]
 
 
 def _by_free_memory(board: Board) -> list[str]:

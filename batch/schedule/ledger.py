@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from batch.schedule.model import CPU, Lease, Need, Snapshot, Worker
 
@@ -76,6 +76,12 @@ class Ledger:
             min(need.ram_bytes, max(0, self.budget.ram_bytes - self._jobs)),
             min(need.vram_bytes, self.budget.vram_bytes.get(device, 0)),
         )
+
+    def homes(self, need: Need) -> Collection[str]:
+        """The GPUs that are large enough for ``need``; where none is, the largest."""
+        sizes = self.budget.vram_bytes
+        least = min(need.vram_bytes, max(sizes.values(), default=0))
+        return [device for device, size in sizes.items() if size >= least]
 
     def short_of(self, need: Need, device: str, freed: Need = Need()) -> str:
         """``ram`` or ``vram``, where ``need`` does not fit even after ``freed``; else empty."""

@@ -13,6 +13,9 @@ from typing import Literal
 
 CPU = "cpu"
 
+MADE_ROOM = "to make room"
+"""Why most workers are ended: what they hold is for another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -204,10 +207,12 @@ class Launch:
 class Evict:
     """End this idle worker, which is ``ending`` from now on.
 
-    What it makes room for is decided by a later call, when its memory is free.
+    What it makes room for is decided by a later call, when its memory is free. ``why`` is for the
+    record of the run.
     """
 
     worker: str
+    why: str = MADE_ROOM
 
 
 @dataclass(frozen=True, slots=True)

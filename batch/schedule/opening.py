@@ -67,11 +67,11 @@ def _why_closed(board: Board, file: QueuedFile, opened: _Opened) -> str:
         enough = not board.rounds.short_of_work(opened.gpu_s, opened.cpu_s)
     if enough and opened.count > snapshot.max_workers:
         return "look_ahead"
-    if board.ledger.short_of(Need(0, JOB_BYTES), CPU):
+    # The first one is opened in any case: if it needs more than there is, its stages can say so.
+    if opened.count and board.ledger.short_of(Need(0, JOB_BYTES), CPU):
         return "memory"
     if opened.count >= max(snapshot.max_workers, _most_jobs(budget.ram_bytes)):
         return "memory"
-    # The first one is opened in any case: if the disk is too small, its stage can say so.
     limited = opened.count and budget.disk_bytes is not None
     if limited and opened.disk + file.disk_bytes > (budget.disk_bytes or 0):
         return "disk"
@@ -117,4 +117,4 @@ def release_idle(board: Board) -> None:
     for worker in list(board.idle):
         needed = worker.key in board.demand.steps and not board.snapshot.holding
         if not needed and board.snapshot.now - worker.last_used >= after:
-            board.evict(worker)
+            board.evict(worker, "as nobody has used it for long")

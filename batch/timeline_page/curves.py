@@ -1,12 +1,13 @@
-"""How busy the machine was over time: means of the samples."""
+"""How busy the machine was over time (means of the samples), and when that held the run back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from batch.timeline_page.buckets import Buckets
-from batch.timeline_page.record import Sample
+from batch.timeline_page.record import Hold, Sample
 
+HELD = "held"
 _SEEN = "sampled"
 
 
@@ -54,3 +55,23 @@ class Curves:
         seen = self._buckets.sums(_SEEN, end)
         sums = self._buckets.sums(("sample", name), end)
         return [one / time if time else None for one, time in zip(sums, seen, strict=True)]
+
+
+class Holds:
+    """``seconds`` in all; ``buckets`` have under :data:`HELD` when that was."""
+
+    def __init__(self, buckets: Buckets) -> None:
+        self.seconds = 0.0
+        self._buckets = buckets
+        self._since: float | None = None
+
+    def take(self, hold: Hold) -> None:
+        self.finish(hold.at)
+        self._since = hold.at if hold.reason else None
+
+    def finish(self, end: float) -> None:
+        """What has begun and not ended lasted until ``end``."""
+        if self._since is not None and end > self._since:
+            self.seconds += end - self._since
+            self._buckets.add(HELD, self._since, end)
+        self._since = None

@@ -10,7 +10,7 @@ from html import escape
 
 from batch.timeline_page.axis import mark
 from batch.timeline_page.buckets import Buckets
-from batch.timeline_page.curves import Curve
+from batch.timeline_page.curves import HELD, Curve
 from batch.timeline_page.files import Row
 from batch.timeline_page.lanes import Bar, Lane
 from batch.timeline_page.record import Attempt
@@ -125,6 +125,11 @@ class Pictures:
         if curve.own is not None:
             shapes.append(self._percent("own", curve.own, buckets))
         return _svg(CURVE_HEIGHT, shapes)
+
+    def held(self, buckets: Buckets) -> str:
+        """When nothing new was started."""
+        means = buckets.means(HELD, self._end)
+        return _svg(ROW_HEIGHT, [self._area(HELD, means, buckets, ROW_HEIGHT, None)])
 
     def position(self, moment: float) -> float:
         """Percent of the width."""

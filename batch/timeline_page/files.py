@@ -35,6 +35,7 @@ class Row:
     start: float
     end: float = 0.0
     status: str = ""
+    verified: bool | None = None
     waited: float = 0.0
     ran: float = 0.0
     spans: list[Span] = field(default_factory=list)
@@ -71,7 +72,7 @@ class Files:
                 return  # it was merely made ready
             row = self._row(end.file, end.start)
         row.start = min(row.start, end.start)
-        row.end, row.status = end.end, end.status
+        row.end, row.status, row.verified = end.end, end.status, end.verified
         if end.status == PARKED:
             return
         del self._open[end.file]

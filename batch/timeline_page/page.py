@@ -199,6 +199,10 @@ def _curves(run: Collected, pictures: Pictures) -> Iterator[str]:
     yield f"; means over {duration(width)}.</p>" if width > 1.0 else ".</p>"
     for curve in run.curves:
         yield _row(curve.name, "", pictures.curve(curve, run.buckets))
+    if run.held:
+        yield _row("held back", duration(run.held), pictures.held(run.buckets))
+        yield '<p class="note">Held back: nothing new was started, as others needed the machine'
+        yield " or a disk was away; batch.log says why.</p>"
     yield "</section>"
 
 
@@ -253,8 +257,10 @@ def _table(title: str, head: str, body: str) -> str:
 
 def _sign(row: Row) -> str:
     status = row.status or "not finished"
-    sign = _SIGNS.get(row.status, "")
-    return f'<b class="{_text(status.partition(" ")[0])}" title="{_text(status)}">{sign}</b>'
+    style, sign = status.partition(" ")[0], _SIGNS.get(row.status, "")
+    if row.verified is False:
+        sign, status = f"{sign}?", f"{status}; length unverifiable"
+    return f'<b class="{_text(style)}" title="{_text(status)}">{sign}</b>'
 
 
 def _name(row: Row, root: str) -> str:

@@ -40,12 +40,16 @@ class Attempt(NamedTuple):
 
 
 class FileEnd(NamedTuple):
-    """A job has ended. ``status``: done, failed, interrupted or parked."""
+    """A job has ended. ``status``: done, failed, interrupted or parked.
+
+    ``verified`` False: nobody knows how long its sound should have been.
+    """
 
     file: str
     status: str
     start: float
     end: float
+    verified: bool | None = None
 
 
 class WorkerEvent(NamedTuple):
@@ -56,6 +60,13 @@ class WorkerEvent(NamedTuple):
     device: str
     at: float
     what: str
+
+
+class Hold(NamedTuple):
+    """From then on nothing new was started, for this reason; an empty one: it was again."""
+
+    at: float
+    reason: str
 
 
 class Sample(NamedTuple):
@@ -70,7 +81,7 @@ class Sample(NamedTuple):
     vram: float | None
 
 
-Line = Head | Attempt | FileEnd | WorkerEvent | Sample
+Line = Head | Attempt | FileEnd | WorkerEvent | Hold | Sample
 
 
 def read_lines(path: Path) -> Iterator[Line]:
@@ -126,7 +137,12 @@ def _file(values: dict[str, Any]) -> FileEnd:
         status=str(values["status"]),
         start=start,
         end=max(start, _moment(values["end"])),
+        verified=values.get("length_verified"),
     )
+
+
+def _hold(values: dict[str, Any]) -> Hold:
+    return Hold(_moment(values["at"]), str(values["reason"]))
 
 
 def _worker(values: dict[str, Any]) -> WorkerEvent:
@@ -171,5 +187,6 @@ _MAKERS: dict[str, Callable[[dict[str, Any]], Line]] = {
     "attempt": _attempt,
     "file": _file,
     "worker": _worker,
+    "hold": _hold,
     "sample": _sample,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from batch.timeline_page.record import Attempt, FileEnd, Line, Sample, WorkerEvent
+from batch.timeline_page.record import Attempt, FileEnd, Hold, Line, Sample, WorkerEvent
 from batch.workers import LAUNCHED, READY
 
 PARKED = "parked"
@@ -51,6 +51,8 @@ class Totals:
                 self._worker(line)
             case Sample():
                 self._sample(line)
+            case Hold():
+                self.wall = max(self.wall, line.at)
 
     @property
     def warm_share(self) -> float | None:

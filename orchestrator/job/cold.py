@@ -9,6 +9,7 @@ import contextlib
 import os
 import queue
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from typing import IO
@@ -39,6 +40,9 @@ from orchestrator.job.stageprocess import (
 
 # Some native libraries hang at interpreter exit after all work is done.
 EXIT_SECONDS = 10.0
+
+LAST_WORDS_SECONDS = 3.0
+"""What a process said before it ended is read within this time."""
 
 
 def run_cold(stage: JobStage, request: StageRequest, folder: AttemptFolder, link: Link) -> Ended:
@@ -121,6 +125,7 @@ class _ColdAttempt:
             on_end=end,
             on_text=lambda line: log(line + b"\n"),
         )
+        threading.Thread(target=self._end_with, args=(process,), daemon=True).start()
         cancel_at: float | None = None
         while True:
             item = self._next(cancel_at)
@@ -138,6 +143,12 @@ class _ColdAttempt:
                 cancel_at = time.monotonic() + self._stage.grace_seconds
         if self._link.cancelled:
             raise Interrupted
+
+    def _end_with(self, process: subprocess.Popen[bytes]) -> None:
+        """What the stage forked may hold its pipe for longer than the stage lives."""
+        process.wait()
+        time.sleep(LAST_WORDS_SECONDS)
+        self._link.inbox.put(FromStage(self._request.attempt, None))
 
     def _next(self, cancel_at: float | None) -> Message | FromStage:
         """The next message; enforces the limits on silence and on the time to stop."""

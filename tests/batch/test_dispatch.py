@@ -13,14 +13,19 @@ import psutil
 import pytest
 import trio
 
+from batch import measures
 from batch.events import FileFinished, FileParked, FileStarted, RunFinished, StageProgress
+from batch.history import Record
 from batch.schedule.model import Limits
 from batch.state import State
 from batch.status import read_status
+from batch.steps import profile
+from orchestrator.contract.exchange import ModelRef
+from orchestrator.contract.job import JobOutput
 from orchestrator.contract.processes import JOB_VARIABLE, RUN_VARIABLE
 from orchestrator.contract.records import changed
 
-from .conftest import RUN_ID, Ear, Run, add, make_recipe
+from .conftest import FAKES, RUN_ID, Ear, Run, add, make_recipe
 
 
 def lines(run: Run, kind: str) -> list[dict[str, Any]]:
@@ -151,6 +156,31 @@ async def test_a_cancel_ends_the_attempts_on_workers(
     *_, ended = [line["what"] for line in lines(run, "worker")]
     assert ended in ("stopped on request", "its job is gone"), "whichever is heard of first"
     assert processes("") == []
+
+
+async def test_a_worker_loads_once_where_a_lower_rung_is_remembered(
+    run: Run, library: Path, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measures, "CLIMB", 0.0)
+    recipe = make_recipe()
+    stage = changed(
+        recipe.stages[0],
+        name="hungry",
+        folder=str(FAKES / "hungry"),
+        outputs=(JobOutput("seen", "seen.json", publish="srt"),),
+        requested={},
+        tuning={"batch_size": 400.0, "compute_type": "float32"},  # no batch that can be halved
+        load=("compute_type",),
+        compute_types=("float32", "int8"),
+        models=(ModelRef("small", "/small", "s"),),
+    )
+    run.with_recipe(replace(recipe, stages=(stage,)))
+    subject = profile(stage, run.plan.machine, "cpu").subject
+    state.save_history([(subject, Record(rung=1))])
+    add(library, "a.mkv")
+    assert await run() == 0
+    (attempt,) = lines(run, "attempt")
+    assert (attempt["warm"], attempt["ok"], attempt["load"]) == (True, True, 0.0)
 
 
 async def test_a_stage_that_stalls_is_replaced_and_told(run: Run, library: Path) -> None:

@@ -4,11 +4,11 @@ import pytest
 
 from batch.history import History, Record
 from batch.leases import Machine
-from batch.measures import Measures
+from batch.measures import CLIMB, Measures
 from batch.schedule.model import Need
 from batch.steps import UNKNOWN_SECONDS, profile, step_of
 from orchestrator.contract.exchange import ModelRef
-from orchestrator.contract.job import JobStage, StageAccount
+from orchestrator.contract.job import JobStage, StageAccount, Tried
 from orchestrator.contract.records import changed
 
 from .conftest import make_recipe
@@ -28,6 +28,7 @@ HEAVY = changed(
     requested={"compute_type": "int8"},
     tuning={"batch_size": 4},
 )
+VAIN = (Tried("as asked", "out_of_memory"),)
 
 
 def test_a_light_stage_stays_on_the_cpu_with_what_it_declares() -> None:
@@ -112,9 +113,57 @@ def test_more_threads_are_counted_as_one() -> None:
 def test_a_lower_rung_is_remembered_and_says_nothing_of_the_rest() -> None:
     history = History()
     known = measures(history)
-    known.learn(100.0, [account(HEAVY, rung=2)])
+    known.learn(100.0, [account(HEAVY, rung=2, tries=VAIN)])
     assert known.rung("asr") == 2
     assert history.of(profile(HEAVY, MACHINE, "cpu").subject).weight == 0.0
+
+
+@pytest.mark.parametrize(
+    ("tried", "tries", "then"), [(1, (), 1), (2, VAIN, 2), (2, (), 2), (3, VAIN, 3)]
+)
+def test_the_rung_above_is_tried_now_and_then(
+    tried: int, tries: tuple[Tried, ...], then: int
+) -> None:
+    """A machine that had its memory again stayed at small batches for ever."""
+    history = History()
+    chances = iter([CLIMB, 0.9 * CLIMB, 0.5])
+    known = Measures((HEAVY,), MACHINE, "cpu", history, chance=lambda: next(chances))
+    assert known.rung("asr") == 0
+    known.learn(100.0, [account(HEAVY, rung=2, tries=VAIN)])
+    assert (known.rung("asr"), known.rung("asr")) == (2, 1)
+    known.learn(100.0, [account(HEAVY, rung=tried, tries=tries)])
+    assert known.rung("asr") == then
+
+
+def test_a_file_that_began_below_says_nothing_of_the_rung_that_another_found() -> None:
+    known = measures(History())
+    known.learn(100.0, [account(HEAVY, rung=2, tries=VAIN)])
+    known.learn(100.0, [account(HEAVY, rung=1)])
+    known.learn(100.0, [account(HEAVY, rung=2)])
+    assert known.rung("asr") == 1
+
+
+def test_workers_load_what_the_remembered_rung_wants() -> None:
+    """They loaded what was asked for, and again when their first attempt began."""
+    smaller = ModelRef("tiny", "/models/tiny", "t" * 32)
+    changes = {"compute_types": ("float32", "int8"), "requested": {"compute_type": "float32"}}
+    stage = changed(HEAVY, fallback_models=(smaller,), **changes)
+    history = History()
+    known = Measures((stage,), MACHINE, "cpu", history, chance=lambda: 1.0)
+
+    def after(rung: int) -> dict[str, object]:
+        known.learn(100.0, [account(stage, rung=rung, tries=VAIN)])
+        (step,) = known.steps(("asr",), 10.0)
+        return known.profile_of(step.key or "").load
+
+    asked = after(0)
+    assert after(2) == asked, "half a batch changes nothing that is loaded"
+    assert after(3) == {**asked, "compute_type": "int8"}
+    small = after(4)
+    assert small["models"] != asked["models"]
+    assert after(99) == asked
+    assert known.changes == 4
+    assert list(dict(history.take_changes())) == [profile(stage, MACHINE, "cpu").subject]
 
 
 def test_what_did_not_run_teaches_nothing() -> None:

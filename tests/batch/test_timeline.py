@@ -58,6 +58,20 @@ def test_times_are_counted_from_the_begin(tmp_path: Path, clock: Clock) -> None:
     }
 
 
+def test_a_hold_is_a_line_when_it_begins_and_when_it_ends(tmp_path: Path, clock: Clock) -> None:
+    timeline = Timeline(tmp_path / "timeline.jsonl", clock)
+    timeline.begin()
+    clock.now = 101.0
+    timeline.hold("other programs use the CPU")
+    clock.now = 104.0
+    timeline.hold("")
+    timeline.end()
+    assert lines(tmp_path / "timeline.jsonl")[1:] == [
+        {"kind": "hold", "at": 1.0, "reason": "other programs use the CPU"},
+        {"kind": "hold", "at": 4.0, "reason": ""},
+    ]
+
+
 def test_samples_get_rarer(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SAMPLES_BEFORE_THINNING", 10)
     timeline = Timeline(tmp_path / "timeline.jsonl", clock)

@@ -199,6 +199,21 @@ async def test_a_worker_that_is_killed_costs_its_attempt_only(tmp_path: Path) ->
         assert not bench.pool.is_broken("fake-1")
 
 
+async def test_the_death_of_a_worker_is_noticed_though_what_it_forked_has_its_pipe(
+    tmp_path: Path,
+) -> None:
+    """Nobody looks for one that is stuck here: that may take a quarter of an hour."""
+    async with a_bench(tmp_path) as bench:
+        worker = await bench.ready()
+        attempt = bench.attempt("leaves_a_fork_and_dies_once", str(tmp_path / "gate"))
+        bench.run(worker, attempt)
+        with trio.fail_after(60):
+            await attempt.ended.wait()
+        assert attempt.error_code == "worker_died"
+        await bench.until_gone(worker)
+    assert bench.told[-1] == ("worker-1", "ended with status -9")
+
+
 async def test_a_worker_that_died_while_idle_is_gone(tmp_path: Path) -> None:
     async with a_bench(tmp_path) as bench:
         worker = await bench.ready()

@@ -50,3 +50,6 @@ def test_new_files_wait_for_a_busy_machine(
     assert names.index("throttled") < names.index("throttle_ended") < names.index("file_started")
     assert "other programs use the CPU" in outcome.of("throttled")[0]["reason"]
     assert batch.summaries()[0]["throttled_seconds"] > 0
+    began, over, *_ = batch.timeline("hold")
+    assert began["reason"] == outcome.of("throttled")[0]["reason"]
+    assert (over["reason"], over["at"] > began["at"]) == ("", True)

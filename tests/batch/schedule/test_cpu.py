@@ -18,6 +18,7 @@ from batch.schedule.model import (
     Park,
     Snapshot,
     Start,
+    Step,
 )
 from tests.batch.schedule.building import (
     GPU,
@@ -84,7 +85,11 @@ def test_a_worker_with_more_threads_than_the_share_is_ended() -> None:
         files=(waiting("a", ASR), waiting("b", ASR)), workers=(idle("asr", threads=2),)
     )
 
-    assert decided(state, Evict) == [Evict("w-asr-cpu")]
+    (evicted,) = decided(state, Evict)
+    assert (evicted.worker, evicted.why) == (
+        "w-asr-cpu",
+        "as it has more threads than an attempt may have",
+    )
     assert [launch.threads for launch in decided(state, Launch)] == [1, 1]
 
 
@@ -155,6 +160,38 @@ def test_a_model_is_loaded_ahead_as_often_as_it_can_work_at_once_and_pays() -> N
         len(decided(replace(opening, files=(moving("a", little), moving("b", little))), Launch))
         == 1
     )
+
+
+def test_not_more_models_are_loaded_than_there_are_files_for_them() -> None:
+    """While files may still be found, one film made eight workers load."""
+    eight = {"budget": Budget(8, gb(64)), "max_workers": 8, "more": True}
+    film = elastic_step("asr", run_s=7200.0)
+
+    assert len(decided(snap(files=(waiting("a", film),), **eight), Launch)) == 1
+    two = snap(files=(waiting("a", film), moving("b", cpu_step(), film)), **eight)
+    assert [one.key for one in decided(two, Launch)].count("asr") == 2
+
+
+def test_not_more_models_are_loaded_than_can_run_in_the_memory() -> None:
+    """What they hold may fit more often than what they need."""
+    step = Step("asr", Need(1, gb(6)), 600.0, "asr", Need(0, gb(0.1)), 2.0, elastic=True)
+    files = tuple(waiting(name, step) for name in "abcd")
+    state = snap(budget=Budget(8, gb(16)), max_workers=8, more=True, files=files)
+
+    assert len(decided(state, Launch)) == 2
+
+
+def test_one_who_has_waited_long_waits_for_the_worker_that_loads() -> None:
+    """Each look at the same moment made another one load."""
+    little = elastic_step("asr", run_s=0.5)
+    files = tuple(waiting(name, little, since=NOW - 60) for name in "abc")
+    busy = worker("asr", state="busy")
+    more = {"budget": Budget(8, gb(16)), "more": True}
+    lacking = snap(files=files, workers=(busy,), leases=(lease("z", by=busy.id),), **more)
+    coming = replace(worker("asr", state="starting"), id="new")
+
+    assert len(decided(lacking, Launch)) == 1
+    assert decided(replace(lacking, workers=(busy, coming)), Launch) == []
 
 
 def test_no_thread_is_taken_for_models_that_are_far_ahead() -> None:
@@ -237,10 +274,27 @@ def test_nothing_is_loaded_ahead_while_new_files_are_held_back() -> None:
     assert decided(state, Launch) == []
 
 
+def test_the_model_of_a_file_that_is_held_back_is_not_loaded() -> None:
+    """It was ended for the file that goes on, and loaded again before that got its memory."""
+    files = (
+        waiting("new", gpu_step("asr"), begun=False),
+        waiting("begun", cpu_step("mux", ram=7.9)),
+    )
+    state = snap(budget=Budget(8, gb(8), {GPU: gb(8)}), files=files, holding="busy")
+
+    assert decided(replace(state, files=files[:1]), Launch) == []
+    assert [one.key for one in decided(state, Launch)] == ["mux"]
+
+    loaded = replace(state, workers=(idle("asr", GPU, 2), idle("mux")))
+    assert schedule(loaded) == (Evict("w-asr-cuda:0"),), "nobody wants it now"
+
+
 def test_an_idle_worker_is_ended_after_a_while() -> None:
     old = idle("asr", used=NOW - 601)
 
-    assert decided(two_cores(workers=(old,)), Evict) == [Evict("w-asr-cpu")]
+    unused = Evict("w-asr-cpu", "as nobody has used it for long")
+
+    assert decided(two_cores(workers=(old,)), Evict) == [unused]
     assert decided(two_cores(workers=(idle("asr", used=NOW - 500),)), Evict) == []
     assert decided(two_cores(workers=(old,), files=(moving("a", ASR),)), Evict) == []
     assert decided(two_cores(workers=(old,), limits=Limits(idle_release_s=None)), Evict) == []
@@ -265,3 +319,12 @@ def test_an_urgent_request_keeps_its_memory_and_threads() -> None:
 
     assert decided(state, Start) == []
     assert code_of(state, "b") == "memory"
+
+
+def test_a_worker_that_turned_out_larger_than_the_budget_can_work() -> None:
+    """Nothing would ever move again: it holds its memory already."""
+    state = two_cores(files=(waiting("a", ASR),), workers=(idle("asr", held=40.0, threads=2),))
+
+    (start,) = decided(state, Start)
+    assert start.worker == "w-asr-cpu"
+    assert start.need.ram_bytes < state.budget.ram_bytes, "the job itself takes a part"

@@ -300,3 +300,42 @@ def test_a_gpu_stage_without_a_gpu_is_a_mistake_of_the_caller() -> None:
 
 def test_a_file_without_steps_left_asks_for_nothing() -> None:
     assert schedule(snap(files=(OpenFile("a", (0.0,), (), None, NOW),))) == ()
+
+
+TWO = Budget(8, gb(32), {GPU: gb(4), "cuda:1": gb(12)})
+
+
+def test_a_gpu_that_is_too_small_gets_no_model_that_another_can_hold() -> None:
+    """Its need would be cut to the small one, and run out of memory there."""
+    files = tuple(waiting(name, BIG, place=place) for place, name in enumerate("abc"))
+
+    assert launches(snap(budget=TWO, files=files)) == [("translate", "cuda:1")]
+
+    beside = (moving("d", ASR), idle("translate", "cuda:1", 5))
+    loaded = snap(budget=TWO, files=(*files, beside[0]), workers=beside[1:])
+    assert starts(loaded) == [("a", "w-translate-cuda:1", "cuda:1")]
+    assert ("translate", GPU) not in launches(loaded)
+
+
+def test_a_step_in_a_process_of_its_own_goes_to_a_gpu_that_is_large_enough() -> None:
+    state = snap(budget=TWO, files=(waiting("a", cold_step("x", vram=6.0)),))
+
+    assert starts(state) == [("a", None, "cuda:1")]
+
+    busy = replace(state, files=(*state.files, moving("b", ASR)), leases=(lease("b", "cuda:1"),))
+    assert starts(busy) == []
+    assert code_of(busy, "a") == "gpu"
+
+
+def test_what_no_gpu_can_hold_goes_to_the_largest() -> None:
+    state = snap(budget=TWO, files=(waiting("a", cold_step("x", vram=20.0)),))
+
+    assert starts(state) == [("a", None, "cuda:1")]
+
+
+def test_a_worker_that_turned_out_larger_than_the_gpu_can_work() -> None:
+    state = snap(files=(waiting("a", ASR),), workers=(idle("asr", GPU, 9.0),))
+
+    (start,) = schedule(state)
+    assert isinstance(start, Start)
+    assert start.need.vram_bytes == gb(8), "it is cut to the budget, as any need"

@@ -14,6 +14,7 @@ from tests.batch.schedule.building import (
     elastic_step,
     gb,
     gpu_step,
+    idle,
     moving,
     queued,
     snap,
@@ -83,6 +84,14 @@ def test_not_more_than_memory_holds(ram: float) -> None:
 
     assert 0 < opened(state) <= max(20, ram * 60)
     assert last_code(state) in ("memory", "look_ahead")
+
+
+def test_the_first_file_is_opened_whatever_an_idle_model_holds() -> None:
+    """It turned out larger than the budget; the next file waited until it was let go."""
+    state = snap(workers=(idle("asr", held=40.0),), queue=QUEUE_ON_CPU)
+
+    assert opened(state) == 1
+    assert last_code(state) == "memory"
 
 
 QUEUE_ON_CPU = tuple(queued(f"{number:03}", cold_step()) for number in range(50))

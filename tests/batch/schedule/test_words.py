@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from batch.schedule import POLICIES, Policy, explain, order_key, recommend_workers
-from batch.schedule.model import Budget, Need
+from batch.schedule.model import Budget, Need, Snapshot
 from batch.schedule.words import CODES
 from tests.batch.schedule.building import (
     GPU,
@@ -49,6 +49,72 @@ def test_the_words_say_how_much_of_the_gpu_is_taken_and_by_whom() -> None:
     assert "waits for GPU memory: 4.5 of 8.0 GB of cuda:0 reserved (asr 4.5 GB)" in {
         reason.words for reason in explain(state)
     }
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (
+            snap(files=(waiting("a", cpu_step(threads=4)),), leases=(lease("z", need=Need(6)),)),
+            "waits for CPU threads: 6 of 8 are in use, and demux takes more than the rest",
+        ),
+        (
+            snap(
+                files=(waiting("o", gpu_step("asr"), since=-5000.0), waiting("a", cpu_step())),
+                budget=Budget(1, gb(16), {GPU: gb(8)}),
+                leases=(lease("z"),),
+            ),
+            "waits for CPU threads: 1 of 1 are in use",
+        ),
+        (
+            snap(
+                max_workers=1,
+                files=(waiting("o", gpu_step("asr")), waiting("a", cpu_step())),
+                workers=(worker("asr", GPU, "starting", 2), idle("demux")),
+            ),
+            "waits for its turn: 0 of 1 files are being worked on,"
+            " and a place is kept for a file whose model is being loaded",
+        ),
+        (
+            snap(files=(waiting("a", gpu_step("asr")),), workers=(worker("asr", GPU, "starting"),)),
+            "waits for its model: asr is being loaded",
+        ),
+        (
+            snap(
+                files=(waiting("a", gpu_step("big", 5.0)), moving("b", gpu_step("asr"))),
+                workers=(worker("asr", GPU, "starting", 4),),
+            ),
+            "waits for its model: big is loaded when those before it have had their turn",
+        ),
+        (
+            snap(
+                files=(waiting("a", cold_step(ram=9.0)),),
+                budget=Budget(8, gb(16), ram_available=gb(4)),
+            ),
+            "waits for memory: 0.0 of 16.0 GB are reserved, and other programs leave 4.0 GB",
+        ),
+        (
+            snap(
+                files=(waiting("a", cold_step("x", vram=5.0)),),
+                budget=Budget(8, gb(16), {GPU: gb(8)}, vram_available={GPU: gb(3)}),
+            ),
+            "waits for GPU memory: 0.0 of 8.0 GB of cuda:0 (other programs leave 3.0 GB) reserved",
+        ),
+        (
+            snap(
+                files=(
+                    waiting("o", cold_step(ram=15.0), since=-5000.0),
+                    waiting("a", cold_step(ram=1.0)),
+                ),
+                leases=(lease("z", need=Need(1, gb(2))),),
+            ),
+            "waits for memory: 2.0 of 16.0 GB are reserved,"
+            " and the rest is kept for a file that goes first",
+        ),
+    ],
+)
+def test_the_words_are_true_of_what_is_waited_for(state: Snapshot, words: str) -> None:
+    assert {one.file: one.words for one in explain(state)}["a"] == words
 
 
 def test_every_code_is_documented() -> None:

@@ -52,6 +52,34 @@ def small() -> Iterator[dict[str, Any]]:
     yield file_line("/m/b.mkv", 5.0, 9.0)
 
 
+def hold_line(at: float, reason: str) -> dict[str, Any]:
+    return {"kind": "hold", "at": at, "reason": reason}
+
+
+def test_the_page_shows_when_new_files_were_held_back(tmp_path: Path) -> None:
+    holds = [hold_line(2.0, "busy"), hold_line(4.0, "memory is full"), hold_line(5.0, "")]
+    lines = [attempt_line(), sample_line(5.0), *holds, hold_line(6.0, "busy"), sample_line(10.0)]
+
+    text = page(record(tmp_path, lines))
+
+    row = re.search(r"<span>held back</span><small>([^<]*)</small>.*?</svg>", text)
+    assert row is not None
+    assert row[1] == "7.0 s", "the last one had not ended"
+    assert 'class="held" d="M2000 14' in row[0]
+    assert "held back</span>" not in page(record(tmp_path / "calm", small()))
+
+
+def test_a_length_that_could_not_be_verified_is_shown(tmp_path: Path) -> None:
+    unknown = {**file_line("/m/b.mkv", 0.0, 5.0), "length_verified": False}
+    known = {**file_line("/m/a.mkv", 0.0, 5.0), "length_verified": True}
+    attempts = [attempt_line(), attempt_line(file="/m/b.mkv")]
+
+    text = page(record(tmp_path, [*attempts, unknown, known]))
+
+    assert text.count('<b class="done" title="done; length unverifiable">✓?</b>') == 1
+    assert text.count('<b class="done" title="done">✓</b>') == 1
+
+
 def without_script(text: str) -> str:
     return re.sub(r"<script>.*</script>|<style>.*</style>", "", text, flags=re.S)
 

@@ -1,6 +1,9 @@
 """Stages that fail and are tried again: real processes, down the ladder."""
 
 import json
+import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +95,25 @@ def test_a_failure_inside_a_stage_is_tried_once_more_in_a_fresh_process(
     assert not folder.attempt("fake", 1).outputs.exists()
     assert folder.attempt("fake", 1).log.exists()
     assert [one.type for one in link.said].count("release") == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.parametrize(
+    ("fault", "warnings"),
+    [("leaves_a_fork", []), ("leaves_a_fork_and_dies_once", ["recovered_after_failure"])],
+)
+def test_a_stage_ends_with_its_process_whoever_holds_its_pipe(
+    make_job: MakeJob, tmp_path: Path, fault: str, warnings: list[str]
+) -> None:
+    """The pipe of what it forked does not end: the stage was taken for one that had stalled."""
+    folder, _ = make_job(fake_stage(fault, tmp_path / "gate"))
+    try:
+        result = run_job(folder, Granting(), "r1")
+    finally:
+        os.kill(int((tmp_path / "gate").read_text()), signal.SIGKILL)
+    assert result.status == "done"
+    assert warnings_of(result) == warnings
+    assert "stage_stalled" not in str(record_of(folder).tries)
 
 
 def test_a_stage_that_always_fails_is_tried_twice(make_job: MakeJob) -> None:

@@ -183,6 +183,21 @@ def leaves_grandchild_and_stalls(request, report):
     leaves_grandchild(request, report)
 
 
+def leaves_a_fork(request, report):
+    """A copy of the process that holds its pipe for as long as it lives, as some libraries do."""
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+        os._exit(0)
+    Path(request.settings["gate"]).write_text(str(child))
+
+
+def leaves_a_fork_and_dies_once(request, report):
+    if not Path(request.settings["gate"]).exists():
+        leaves_a_fork(request, report)
+        dies(request, report)
+
+
 def leaves_a_family(request, report):
     """Deaf children: one beside the stage, one in a session of its own, and a child of that one."""
     deaf = (
@@ -256,6 +271,8 @@ FAULTS = {
         leaves_grandchild,
         leaves_grandchild_and_dies_once,
         leaves_grandchild_and_stalls,
+        leaves_a_fork,
+        leaves_a_fork_and_dies_once,
         leaves_a_family,
         tells_its_environment,
         takes_long,
