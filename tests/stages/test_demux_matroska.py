@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 import pytest
@@ -40,6 +41,28 @@ def test_the_head_of_a_file() -> None:
 @pytest.mark.parametrize("between", [bytes(300), b"\x01\x02\x03", b"\xa3\x81\x00", b"\x1c\x53"])
 def test_damage_before_the_first_cluster_hides_where_the_clock_starts(between: bytes) -> None:
     assert matroska_head(io.BytesIO(matroska(LAVF, 3500, between=between))) == Head(LAVF, None)
+
+
+def indexed(missing: int, *, cues: str = "1c53bb6b") -> io.BytesIO:
+    """A file that lacks ``missing`` bytes between its head and its index."""
+
+    def built(position: int) -> bytes:
+        seek = element("53ab", bytes.fromhex("1c53bb6b")) + element(
+            "53ac", struct.pack(">I", position)
+        )
+        void = element("ec", bytes(20))
+        return matroska(LAVF, 3500, between=void + element("114d9b74", element("4dbb", seek)))
+
+    segment = built(0).index(bytes.fromhex("18538067")) + 12
+    return io.BytesIO(built(len(built(0)) - segment + missing) + element(cues, bytes(50)))
+
+
+def test_an_index_that_has_moved_shows_that_a_part_is_missing() -> None:
+    assert matroska_head(indexed(0)) == Head(LAVF, 3.5)
+    assert matroska_head(indexed(5)) == Head(LAVF, None)
+    assert matroska_head(indexed(0, cues="1254c367")) == Head(LAVF, None)
+    assert matroska_head(indexed(1000)) == Head(LAVF, None)
+    assert matroska_head(indexed(1000, cues="1254c367")) == Head(LAVF, 3.5)  # it was cut off
 
 
 def test_what_is_no_head() -> None:

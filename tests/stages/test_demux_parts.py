@@ -9,6 +9,7 @@ import wave
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ from orchestrator.stages.demux.gaps import (
     pauses,
 )
 from orchestrator.stages.demux.line import AudioLine
-from orchestrator.stages.demux.witness import Witness
+from orchestrator.stages.demux.witness import Neighbours, Witness
 
 
 @pytest.mark.parametrize(
@@ -261,6 +262,23 @@ def test_a_pause_is_told_from_a_hole() -> None:
     assert pauses(gaps, [7.2], indexed=False, witness=witness) == [(2.0, 3.0)]
     assert pauses(gaps, [7.2], indexed=True, witness=Witness()) == [(2.0, 3.0), (5.0, 6.0)]
     assert pauses(gaps, [], indexed=False, witness=Witness()) == []
+    joined = gaps[2:]
+    assert pauses(gaps, [], indexed=False, witness=Witness(), joined=joined) == [(7.0, 7.5)]
+    assert pauses(gaps, [7.2], indexed=False, witness=Witness(), joined=joined) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "joined"), [(1000, False), (407, True), (350, True), (300, False)]
+)
+def test_packets_that_are_neighbours_lost_nothing_between_them(place: int, joined: bool) -> None:
+    neighbours, torn = Neighbours(True), Neighbours(False)
+    for position, size in ((100, 100), (100, 200), (place, 100)):
+        neighbours.saw(SimpleNamespace(pos=position, size=size))
+        torn.saw(SimpleNamespace(pos=position, size=size))
+    assert neighbours.joined is joined
+    assert not torn.joined
+    neighbours.saw(SimpleNamespace(pos=None, size=1))
+    assert not neighbours.joined
 
 
 def test_pictures_that_follow_the_last_sound_show_that_nothing_was_cut_off() -> None:

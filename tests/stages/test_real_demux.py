@@ -121,18 +121,55 @@ def test_a_hole_becomes_silence_and_is_told(
     stages: Make, ffmpeg: FFmpeg, sound: Path, tmp_path: Path
 ) -> None:
     media = tmp_path / "hole.mka"
-    jump = "asetpts='if(gt(T,2.5),PTS+2/TB,PTS)'"
-    ffmpeg("-i", sound, "-af", jump, "-c:a", "flac", media)
+    ffmpeg("-i", sound, "-c:a", "flac", "-cluster_time_limit", "500", media)
+    whole = media.read_bytes()
+    clusters = [at for at in range(len(whole)) if whole.startswith(b"\x1f\x43\xb6\x75", at)]
+    assert len(clusters) > 9
+    start, end = clusters[3], clusters[7]
+    media.write_bytes(whole[:start] + bytes(end - start) + whole[end:])
     run = stages(media)
     result = run.run("demux")
     assert result.ok
     info = run.json("audio_info")
     ((start, end),) = info["gaps"]
-    assert end - start == pytest.approx(2.0, abs=0.01)
-    assert info["lost_seconds"] == pytest.approx(2.0, abs=0.1)
+    assert end - start == pytest.approx(1.7, abs=0.2)
+    assert info["lost_seconds"] == pytest.approx(end - start, abs=0.1)
     assert [warning.code for warning in result.warnings] == ["audio_incomplete"]
     times = [time for time, _ in onsets(run.inputs["audio"])]
+    assert times == pytest.approx([n for n in range(6) if not start - 0.1 < n < end], abs=0.03)
+
+
+def test_a_muted_microphone_is_no_hole(
+    stages: Make, ffmpeg: FFmpeg, sound: Path, tmp_path: Path
+) -> None:
+    media = tmp_path / "muted.mka"
+    jump = "asetpts='if(gt(T,2.5),PTS+2/TB,PTS)'"
+    ffmpeg("-i", sound, "-af", jump, "-c:a", "flac", media)
+    run = stages(media)
+    result = run.run("demux")
+    assert result.ok
+    assert not result.warnings
+    info = run.json("audio_info")
+    ((start, end),) = info["gaps"]
+    assert end - start == pytest.approx(2.0, abs=0.01)
+    times = [time for time, _ in onsets(run.inputs["audio"])]
     assert times == pytest.approx([0, 1, 2, 5, 6, 7], abs=0.03)
+
+
+@pytest.mark.parametrize("container", ["mkv", "ts"])
+def test_sound_that_begins_long_after_the_pictures_was_never_earlier(
+    stages: Make, ffmpeg: FFmpeg, sound: Path, tmp_path: Path, container: str
+) -> None:
+    media = tmp_path / f"late.{container}"
+    pictures = [part.replace("duration=8", "duration=20") for part in PICTURE]
+    ffmpeg(*pictures, "-itsoffset", "9", "-i", sound, *H264, "-c:a", "aac", media)
+    run = stages(media)
+    result = run.run("demux")
+    assert result.ok
+    assert not result.warnings
+    info = run.json("audio_info")
+    assert info["offset"] == pytest.approx(9.0, abs=0.05)
+    assert info["lost_seconds"] == pytest.approx(0.0, abs=0.1)
 
 
 def test_a_cut_off_file_gives_what_it_holds_and_a_warning(

@@ -8,20 +8,23 @@ from typing import BinaryIO, NamedTuple
 
 from orchestrator.contract.mediafile import LONGEST_SECONDS
 
-from . import headers
+from . import headers, waves
 from .matroska import matroska_head
 
-_STATES = frozenset({"aiff", "ape", "au", "dsf", "mxf", "rm", "tta", "wtv", "wv"})
+_STATES = frozenset({"aiff", "ape", "au", "dsf", "mpc", "mpc8", "mxf", "rm", "tta", "wtv", "wv"})
 """Formats whose stated length FFmpeg passes on. In others, but for those whose header is read here,
 it is what FFmpeg makes of the time stamps at the end, or of the size and a bit rate."""
 _STAMPED = frozenset({"mpegts", "mpeg", "ogg"})
 _IN_HEADER = {
     "asf": headers.asf_seconds,
+    "caf": waves.caf_seconds,
     "flac": headers.flac_seconds,
     "flv": headers.flv_seconds,
     "mp3": headers.mp3_seconds,
-    "wav": headers.wav_seconds,
+    "w64": waves.w64_seconds,
+    "wav": waves.wav_seconds,
 }
+_MAY_LACK_SIZE = {"aiff": waves.aiff_states_size, "au": waves.au_states_size}
 _OF_THE_FILE = frozenset({"asf", "flv"})
 _TAG_SLACK = 1.0
 _LATEST_START = 0.25
@@ -87,6 +90,8 @@ def _claim(file: BinaryIO, stated: Stated) -> Claim:
     for name in stated.formats & _IN_HEADER.keys():
         seconds = _IN_HEADER[name](file)
         own = name not in _OF_THE_FILE
+        if name == "asf" and seconds is not None and _is_late_asf(file, stated, seconds):
+            return Claim(first, seconds - stated.clock, False, own)
         last = None if seconds is None else first + seconds if own else seconds
         return Claim(first, last, last is not None, own)
     if "avi" in stated.formats:
@@ -103,7 +108,7 @@ def _claim(file: BinaryIO, stated: Stated) -> Claim:
         return _matroska_claim(file, stated)
     last = _end(stated)
     own = stated.stream is not None
-    if "au" in stated.formats and not headers.au_states_size(file):
+    if not all(_MAY_LACK_SIZE[name](file) for name in stated.formats & _MAY_LACK_SIZE.keys()):
         return Claim(first, None, False, own)
     if not stated.formats.isdisjoint(_STATES):
         return Claim(first, last, last is not None, own)
@@ -115,7 +120,16 @@ def _claim(file: BinaryIO, stated: Stated) -> Claim:
         samples = headers.ogg_samples(file)
         if samples is not None:
             return Claim(first, samples / stated.rate, True, True)
-    return Claim(first, last, False, own)
+    return Claim(first, last if own else None, False, own)
+
+
+def _is_late_asf(file: BinaryIO, stated: Stated, seconds: float) -> bool:
+    """Whether a clock starts late that libavformat counts the length of the file from zero of.
+
+    Others count from the start, so it is not certain; and where the first part of the file is
+    missing, the clock only looks late.
+    """
+    return _LATEST_START <= stated.clock < seconds and headers.asf_begins_whole(file)
 
 
 def _matroska_claim(file: BinaryIO, stated: Stated) -> Claim:

@@ -10,7 +10,7 @@ from orchestrator.contract.exchange import Clip
 from .claims import Claim
 
 AUDIO_INFO_VERSION = 1
-_LEAST = 0.2
+LEAST = 0.2
 _LOST_SHARE = 0.02
 _LOST_SECONDS = 5.0
 """Missing audio is worth a warning from 0.2 s on (priming and padding of codecs stay below it)
@@ -34,7 +34,7 @@ class Loss(NamedTuple):
 
     @property
     def matters(self) -> bool:
-        return self.seconds > _LEAST and (self.seconds > _LOST_SECONDS or self.share > _LOST_SHARE)
+        return self.seconds > LEAST and (self.seconds > _LOST_SECONDS or self.share > _LOST_SHARE)
 
     @property
     def share(self) -> float:
@@ -68,6 +68,7 @@ def measure(
     heard: Span,
     holes: Sequence[Span],
     pauses: Sequence[Span] = (),
+    blank: Sequence[Span] = (),
 ) -> Loss:
     """Compare what was decoded with what the file claims, within the clip.
 
@@ -76,17 +77,20 @@ def measure(
         heard: from the first to the last sound.
         holes: stretches between them without audio that should have some.
         pauses: stretches between them that are meant to have none.
+        blank: stretches that count as decoded, but are zeros that nobody recorded.
     """
     start = max(claim.first, clip.start)
     end = max(claim.last if claim.last is not None else 0.0, heard[1])
     if clip.end is not None:
         end = min(end, clip.end)
-    ends = [(a, b) for a, b in ((start, heard[0]), (heard[1], end)) if b - a > _LEAST]
-    spans = [(max(a, start), min(b, end)) for a, b in (*holes, *ends)]
+    ends = [(a, b) for a, b in ((start, heard[0]), (heard[1], end)) if b - a > LEAST]
+    spans = [(max(a, start), min(b, end)) for a, b in (*holes, *ends, *blank)]
     spans = sorted((a, b) for a, b in spans if b > a)
-    meant = sum(max(0.0, min(b, end) - max(a, start)) for a, b in pauses)
+    meant, empty = (
+        sum(max(0.0, min(b, end) - max(a, start)) for a, b in some) for some in (pauses, blank)
+    )
     expected = max(0.0, end - start - meant)
-    return Loss(expected, max(0.0, expected - decoded), tuple(spans))
+    return Loss(expected, max(0.0, expected - decoded + empty), tuple(spans))
 
 
 def audio_info(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from .witness import Witness
@@ -33,6 +33,7 @@ class Timeline:
 
     Attributes:
         gaps: start and end, in media time, of what has no audio and so becomes silence.
+        joined: those of the gaps on both sides of which packets are neighbours in the file.
         cuts: media times at which the source's clock jumped; what follows was moved to join on.
         earliest: the smallest time stamp; less than the first one where the clock jumped back.
     """
@@ -48,13 +49,18 @@ class Timeline:
         self._origin: float | None = None
         self._length = 0.0
         self.gaps: list[tuple[float, float]] = []
+        self.joined: list[tuple[float, float]] = []
         self.cuts: list[float] = []
         self.earliest = float("inf")
 
-    def place(self, time: float | None, seconds: float, *, torn: bool = False) -> Placement:
+    def place(
+        self, time: float | None, seconds: float, *, torn: bool = False, joined: bool = False
+    ) -> Placement:
         """Place a frame of ``seconds`` stamped ``time``; one without a stamp follows the last.
 
-        ``torn``: there was damage just before it, so a long jump is a hole and no cut.
+        Args:
+            torn: there was damage just before it, so a long jump is a hole and no cut.
+            joined: its packet and the last are neighbours in the file.
         """
         if time is not None:
             self.earliest = min(self.earliest, time)
@@ -73,6 +79,7 @@ class Timeline:
             return Placement(expected, False)
         if late > 0:
             self.gaps.append((expected, expected + late))
+            self.joined += self.gaps[-1:] if joined else ()
         return self._begin(expected + late, seconds)
 
     def _begin(self, time: float, seconds: float) -> Placement:
@@ -86,15 +93,17 @@ def pauses(
     *,
     indexed: bool,
     witness: Witness,
+    joined: Collection[tuple[float, float]] = (),
 ) -> list[tuple[float, float]]:
     """Those gaps that the maker of the file meant.
 
     Nothing in them was damaged (``damaged``: times of packets that could not be decoded), and
-    either the index of the file has nothing there, or the pictures go on.
+    either the index of the file has nothing there, or the pictures go on, or the packets on both
+    sides are neighbours in a whole file (``joined``), as where a microphone was muted.
     """
     return [
         (start, end)
         for start, end in gaps
         if not any(start - LONGEST_OVERLAP <= time <= end + LONGEST_OVERLAP for time in damaged)
-        and (indexed or witness.covers(start, end))
+        and (indexed or (start, end) in joined or witness.covers(start, end))
     ]

@@ -1,6 +1,6 @@
 """What the header of a file says about the length of its audio, where FFmpeg would estimate it.
 
-Cut the end off an AVI, WAV or MP3 file, and FFmpeg reports the length of what is left. The header
+Cut the end off an AVI, FLV or MP3 file, and FFmpeg reports the length of what is left. The header
 still has the number that the writer put there.
 """
 
@@ -12,7 +12,6 @@ from typing import BinaryIO, NamedTuple
 
 _HEAD = 1 << 16
 """Bytes in which the headers read here lie; only cover art is larger, and it is skipped."""
-_UNKNOWN = (0, 0xFFFFFFFF)  # what a writer that cannot seek back leaves in a size field
 
 
 class Chunk(NamedTuple):
@@ -35,21 +34,6 @@ def avi_seconds(file: BinaryIO, track: int) -> float | None:
         return None
     scale, rate, _, length = struct.unpack_from("<4I", found[track], 20)
     return length * scale / rate if rate and length else None
-
-
-def wav_seconds(file: BinaryIO) -> float | None:
-    """Length of a WAV file (size of ``data``, in RF64 that of ``ds64``, / bytes per second)."""
-    head = _read(file, 0, _HEAD)
-    per_second, long_size = 0, 0
-    for chunk in _riff(head, 12, len(head)):
-        if chunk.kind == b"fmt " and chunk.start + 12 <= len(head):
-            (per_second,) = struct.unpack_from("<I", head, chunk.start + 8)
-        elif chunk.kind == b"ds64" and chunk.start + 16 <= len(head):
-            (long_size,) = struct.unpack_from("<Q", head, chunk.start + 8)
-        elif chunk.kind == b"data":
-            size = long_size or (0 if chunk.size in _UNKNOWN else chunk.size)
-            return size / per_second if per_second and size else None
-    return None
 
 
 def _riff(data: bytes, start: int, end: int) -> Iterator[Chunk]:
@@ -126,6 +110,8 @@ def flv_seconds(file: BinaryIO) -> float | None:
 
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_BROADCAST = 1
+_ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_ASF_PACKET = 0x82
 
 
 def asf_seconds(file: BinaryIO) -> float | None:
@@ -139,10 +125,11 @@ def asf_seconds(file: BinaryIO) -> float | None:
     return seconds if seconds > 0 and not flags & _ASF_BROADCAST else None
 
 
-def au_states_size(file: BinaryIO) -> bool:
-    """Whether the header of an AU file has the size of the sound; FFmpeg estimates it if not."""
-    size = _read(file, 8, 4)
-    return len(size) == 4 and int.from_bytes(size, "big") not in _UNKNOWN
+def asf_begins_whole(file: BinaryIO) -> bool:
+    """Whether a packet of an ASF file lies where its first one should."""
+    head = _read(file, 0, _HEAD)
+    at = head.find(_ASF_DATA)
+    return at >= 0 and head[at + 50 : at + 51] == bytes([_ASF_PACKET])
 
 
 _EOS = 4

@@ -6,23 +6,28 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 _EBML, _SEGMENT, _INFO, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1549A966, 0x1F43B675
+_SEEK_HEAD, _CUES = 0x114D9B74, 0x1C53BB6B
 _SCALE, _MUXER, _TIMESTAMP = 0x2AD7B1, 0x4D80, 0xE7
+_SEEK_ID, _SEEK_POSITION = 0x53AB, 0x53AC
 _BEFORE_CLUSTERS = frozenset(
     {
-        *(0x114D9B74, 0x1654AE6B, 0x1254C367),  # SeekHead, Tracks, Tags
-        *(0x1941A469, 0x1043A770, 0x1C53BB6B),  # Attachments, Chapters, Cues
+        *(_SEEK_HEAD, 0x1654AE6B, 0x1254C367),  # Tracks, Tags
+        *(0x1941A469, 0x1043A770, _CUES),  # Attachments, Chapters
         *(0xEC, 0xBF),  # Void, CRC-32
     }
 )
 _MOST_ELEMENTS = 100
 _DEFAULT_SCALE = 1_000_000
+_TAIL = 1 << 20
+"""Bytes from the end in which an index is looked for; that of a long film has some 100 kB."""
 
 
 class Head(NamedTuple):
     """``muxer``: the library that wrote the file (``MuxingApp``); empty: it does not say.
 
     ``start``: seconds on the file's clock at its first cluster; None where the elements before it
-    do not join on to each other, as after damage.
+    do not join on to each other, as after damage, or the index is not where it is said to be, as
+    when a part is missing.
     """
 
     muxer: str
@@ -43,18 +48,46 @@ def matroska_head(file: BinaryIO) -> Head:
     top = list(_elements(file, 0, 2))
     if [one.kind for one in top] != [_EBML, _SEGMENT]:
         return Head(muxer, None)
+    cues_at = None
     for element in _elements(file, top[1].start, _MOST_ELEMENTS):
-        if element.kind == _INFO:
+        if element.kind == _SEEK_HEAD:
+            cues_at = _position_of(file, element, _CUES)
+        elif element.kind == _INFO:
             for child in _elements(file, element.start, _MOST_ELEMENTS, element.size):
                 if child.kind == _MUXER:
                     muxer = _content(file, child).decode("utf-8", "replace")
                 elif child.kind == _SCALE:
                     scale = int.from_bytes(_content(file, child), "big")
         elif element.kind == _CLUSTER:
-            return Head(muxer, _cluster_start(file, element, scale))
+            torn = cues_at is not None and _has_moved(
+                file, _CUES, top[1].start + cues_at, behind=element.start
+            )
+            return Head(muxer, None if torn else _cluster_start(file, element, scale))
         elif element.kind not in _BEFORE_CLUSTERS:
             break
     return Head(muxer, None)
+
+
+def _position_of(file: BinaryIO, seek_head: _Element, kind: int) -> int | None:
+    """Where a ``SeekHead`` says that the first element of a kind is, from the segment's start."""
+    for seek in _elements(file, seek_head.start, _MOST_ELEMENTS, seek_head.size):
+        said = {
+            child.kind: int.from_bytes(_content(file, child), "big")
+            for child in _elements(file, seek.start, _MOST_ELEMENTS, seek.size)
+        }
+        if said.get(_SEEK_ID) == kind:
+            return said.get(_SEEK_POSITION)
+    return None
+
+
+def _has_moved(file: BinaryIO, kind: int, at: int, *, behind: int) -> bool:
+    """Whether that element is not there, and was not cut off with the end of the file either."""
+    name, end = kind.to_bytes(4, "big"), file.seek(0, 2)
+    if at + len(name) <= end:
+        file.seek(at)
+        return file.read(len(name)) != name
+    file.seek(max(behind, end - _TAIL))
+    return name in file.read(_TAIL)
 
 
 def _cluster_start(file: BinaryIO, cluster: _Element, scale: int) -> float | None:

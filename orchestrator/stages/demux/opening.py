@@ -67,16 +67,21 @@ def choose_track(path: Path, container: Any, language: str | None) -> tuple[Any,
     return stream, track
 
 
-def stated_of(container: Any, stream: Any) -> Stated:
-    """What FFmpeg reports of the track and its container."""
+def stated_of(container: Any, stream: Any, begins: float | None = None) -> Stated:
+    """What FFmpeg reports of the track and its container.
+
+    ``begins``: media time of the first sound, where it is later than what FFmpeg had looked at
+    (5 s); times that it has of the track then are those of the container.
+    """
     base, clock = float(stream.time_base), clock_of(container)
-    first = 0.0 if stream.start_time is None else stream.start_time * base - clock
+    known = begins is None and stream.start_time is not None
+    first = stream.start_time * base - clock if known else begins or 0.0
     tag = next((name for name in stream.metadata if _is_duration(name)), "")
     return Stated(
         formats=formats_of(container),
         track=[one.index for one in container.streams.audio].index(stream.index),
         first=max(0.0, first),
-        stream=stream.duration * base if stream.duration else None,
+        stream=stream.duration * base if stream.duration and begins is None else None,
         tag=stream.metadata.get(tag),
         container=length_of(container),
         rate=stream.codec_context.sample_rate if len(container.streams) == 1 else 0,

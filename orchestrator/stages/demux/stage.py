@@ -24,12 +24,14 @@ from orchestrator.contract.mediafile import (
 )
 from orchestrator.contract.report import Report
 
+from .blanks import Blanks, zero_is_silence
 from .claims import Claim, claim
-from .extent import Loss, audio_info, measure
+from .extent import LEAST, Loss, audio_info, measure
 from .gaps import Timeline, pauses
 from .line import BYTES_PER_SAMPLE, SAMPLE_RATE, AudioLine
+from .matroska import matroska_head
 from .opening import choose_track, clock_of, companions_of, formats_of, length_of, stated_of
-from .witness import Witness
+from .witness import Neighbours, Witness
 
 _SEEKABLE = frozenset({"matroska", "mov", "mpegts", "asf", "wav", "flac"})
 """Formats whose time stamps are true after a seek. In the others (MP3, AVI, raw streams) they may
@@ -42,11 +44,8 @@ _UNREADABLE = (av.FFmpegError, OSError, ValueError, OverflowError)
 """What PyAV raises over damaged content. A disk that fails is told by ``MediaFile.check``."""
 _MOST_REFUSALS = 8
 """Refused reads in a row after which there is nothing more to be had from a file."""
-_ZERO_IS_SILENCE = ("pcm_", "adpcm_", "dsd_")
 _WHOLE_INDEX = 0.98
 """Share of the samples of an index that edit lists leave."""
-_LEAST_BLANK = 16
-"""Bytes: smaller packets may be all zeros in a codec that has little to say about silence."""
 
 _PAST = 1.0
 """Seconds by which sound may outlast what is stated without a doubt about the statement."""
@@ -56,6 +55,8 @@ _LOWEST_RATE, _HIGHEST_RATE = 1_000, 3_072_000
 """Samples per second, with room on both sides of what is made (2,000 to 2,822,400, of DSD). A
 damaged header that says 1 would make half a day of a second."""
 
+_LATE_UNSEEN = frozenset({"asf", "avi", "flv", "matroska", "mpeg", "mpegts"})
+"""Formats of several tracks, whose sound may begin late; what else there was then is not read."""
 _HARDLY_ANY = 0.05
 """A track of which less than this share decodes is encrypted or noise: words in it are chance."""
 
@@ -76,6 +77,7 @@ def run(request: StageRequest, model: None, report: Report) -> StageOutcome:
             decoding = Decoding(path, container, headers, request, report)
             with closing(AudioLine(request.output("audio"))) as line:
                 decoding.write(line)
+                decoding.look_back()
         file.check()
     return decoding.conclude(line, request.output("audio_info"))
 
@@ -101,22 +103,27 @@ class Decoding:
         self._duration = length_of(container)
         self._formats = formats_of(container)
         self._stream, self._track = choose_track(path, container, request.language)
-        self._claim = self._claimed(headers)
+        self._headers = headers
+        self._claim = self._claimed()
+        ends = self._claim.last
         self._timeline = Timeline(
             may_be_cut="mpegts" in self._formats,
-            end=self._claim.last,
+            end=None if ends is None else max(ends, self._duration or 0.0),
         )
         self._beside = companions_of(container, self._stream)
+        sound_alone = "matroska" in self._formats and self._beside.pictures is None
         self._witness = Witness()
+        self._neighbours = Neighbours(sound_alone and matroska_head(headers).start is not None)
+        self._blanks = Blanks(self._track.codec, self._formats)
         self._errors = 0
         self._damaged: list[float] = []
         self._torn = False
         self._offset: float | None = None
         self._end = 0.0
 
-    def _claimed(self, headers: BinaryIO) -> Claim:
-        found = claim(headers, stated_of(self._container, self._stream))
-        if found.indexed and not self._track.codec.startswith(_ZERO_IS_SILENCE):
+    def _claimed(self, begins: float | None = None) -> Claim:
+        found = claim(self._headers, stated_of(self._container, self._stream, begins))
+        if found.indexed and not zero_is_silence(self._track.codec):
             # An index that was damaged can be used in part only, and so states a part.
             whole = len(self._stream.index_entries) >= _WHOLE_INDEX * self._stream.frames
             return found._replace(verified=found.verified and whole)
@@ -139,7 +146,9 @@ class Decoding:
                 continue
             time = None if frame.time is None else frame.time - self._start
             seconds = frame.samples / frame.sample_rate
-            placement = self._timeline.place(time, seconds, torn=self._torn)
+            placement = self._timeline.place(
+                time, seconds, torn=self._torn, joined=self._neighbours.joined
+            )
             self._torn = False
             now = (frame.format.name, frame.layout.name, frame.sample_rate)
             if placement.fresh or now != form:
@@ -178,6 +187,23 @@ class Decoding:
             position += piece.samples
         return position
 
+    def look_back(self) -> None:
+        """Read the claim again if the sound began later than where FFmpeg looked for its start.
+
+        It was never any earlier where nothing before it was damaged and the pictures went on.
+        """
+        start, time = max(self._claim.first, self._clip.start), self._offset
+        if self._claim.indexed or time is None or time <= start + LEAST:
+            return
+        if any(damaged < time for damaged in self._damaged):
+            return
+        if self._beside.pictures is None:
+            late = not self._formats.isdisjoint(_LATE_UNSEEN)
+        else:
+            late = self._witness.covers(start, time)
+        if late:
+            self._claim = self._claimed(begins=time)
+
     def _frames_from(self, start: float | None) -> Iterator[Any]:
         """Decoded frames; with a ``start`` from before that time on, as near as is safe."""
         if not start or self._formats.isdisjoint(_SEEKABLE):
@@ -208,9 +234,10 @@ class Decoding:
             if packet.stream_index != self._stream.index:
                 self._note_companion(packet)
                 continue
-            if self._is_blank(packet):
+            if self._blanks.damaged(packet, self._time_of):
                 self._note_damage(packet)
                 continue
+            self._neighbours.saw(packet)
             try:
                 yield from packet.decode()
             except _UNREADABLE:
@@ -239,17 +266,10 @@ class Decoding:
             refused = 0
             yield packet
 
-    def _is_blank(self, packet: Any) -> bool:
-        """A hole that was never filled with data. Decoders may take it for silence."""
-        size = packet.size
-        if size < _LEAST_BLANK or self._track.codec.startswith(_ZERO_IS_SILENCE):
-            return False
-        return bool(bytes(packet).count(0) == size)
-
     def _note_companion(self, packet: Any) -> None:
-        if packet.pts is None:
+        time = self._time_of(packet)
+        if time is None:
             return
-        time = float(packet.pts * packet.time_base) - self._start
         if packet.stream.type == "video":
             self._witness.saw_picture(time)
         else:
@@ -259,8 +279,14 @@ class Decoding:
     def _note_damage(self, packet: Any) -> None:
         self._errors += 1
         self._torn = True
-        if packet.pts is not None:
-            self._damaged.append(float(packet.pts * packet.time_base) - self._start)
+        time = self._time_of(packet)
+        if time is not None:
+            self._damaged.append(time)
+
+    def _time_of(self, packet: Any) -> float | None:
+        """Media time of a packet."""
+        stamp = packet.pts
+        return None if stamp is None else float(stamp * packet.time_base) - self._start
 
     def conclude(self, line: AudioLine, info: Path) -> StageOutcome:
         """Write ``audio.json`` and report what was lost.
@@ -315,6 +341,7 @@ class Decoding:
         verified = said.verified and not cut and end <= (said.last or end) + _PAST
         # More sound than there is time for it: the clock is wrong, and so is what it measures.
         verified = verified and line.overlapped <= _MOST_OVERLAP * line.decoded
+        verified = verified and not self._blanks.open_end
         if cut:  # what is stated holds in sum; nothing is where it says
             said = said._replace(first=max(0.0, min(said.first, self._timeline.earliest)))
             end = min(end, said.last) if said.last is not None and said.verified else end
@@ -331,7 +358,13 @@ class Decoding:
     def _loss(self, decoded: float, said: Claim, end: float) -> Loss:
         gaps, meant = self._timeline.gaps, []
         if not self._timeline.cuts:
-            meant = pauses(gaps, self._damaged, indexed=said.indexed, witness=self._witness)
+            meant = pauses(
+                gaps,
+                self._damaged,
+                indexed=said.indexed,
+                witness=self._witness,
+                joined=self._timeline.joined,
+            )
         return measure(
             said,
             self._clip,
@@ -339,6 +372,7 @@ class Decoding:
             heard=(self._offset or 0.0, end),
             holes=[gap for gap in gaps if gap not in meant],
             pauses=meant,
+            blank=self._blanks.holes,
         )
 
     def _judge(self, decoded: float, loss: Loss) -> None:

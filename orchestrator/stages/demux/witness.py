@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from itertools import pairwise
+from typing import Any
 
 _LONGEST_PAUSE = 0.5
 """Seconds: pictures that go on are never further apart."""
@@ -15,6 +16,11 @@ _AFTER = 1.5
 Where it was, tracks end within less than a second of each other."""
 _SAME = 1.0
 """Seconds by which the ends of a cue and of the file may differ: writers round them."""
+
+
+_BETWEEN = range(-64, 97)
+"""Bytes from the end of one packet of a Matroska file to the next, if that is all there is: the
+heads of a block and a cluster, less what a writer strips from the frames of a block."""
 
 
 class Witness:
@@ -47,3 +53,26 @@ class Witness:
         """
         start, stop = self._last_cue
         return start > end + _AFTER and abs(stop - stated) < _SAME
+
+
+class Neighbours:
+    """Whether a packet lies in the file next to the one before it, so that none was lost there.
+
+    The frames of one block have the same position.
+    """
+
+    def __init__(self, whole: bool) -> None:
+        """``whole``: nothing has been taken out of the file; if not, neighbours are by chance."""
+        self._whole = whole
+        self._block, self._bytes = -1, 0
+        self.joined = False
+
+    def saw(self, packet: Any) -> None:
+        position = -1 if packet.pos is None else packet.pos
+        if position == self._block:
+            self._bytes += packet.size
+            return
+        between = position - (self._block + self._bytes)
+        known = self._whole and min(self._block, position) >= 0
+        self.joined = known and between in _BETWEEN
+        self._block, self._bytes = position, packet.size

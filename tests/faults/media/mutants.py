@@ -123,20 +123,38 @@ ALL: tuple[Mutator, ...] = (
 _KNOWN_CUTS = (0.25, 0.5, 0.75, 0.94)
 _KNOWN_HOLES = (0.2, 0.5, 0.8)
 _HOLE = 0.1
-KNOWN_LOSSES = len(_KNOWN_CUTS) + 3 * len(_KNOWN_HOLES)
+_PIECE = 4096
+KNOWN_LOSSES = len(_KNOWN_CUTS) + 4 * len(_KNOWN_HOLES)
 
 
 def known_loss(data: bytes, number: int) -> Mutant:
     """The loss of that number, 0 to :data:`KNOWN_LOSSES`: the same places in every file."""
     if number < len(_KNOWN_CUTS):
         return Mutant("known cut", data[: int(len(data) * _KNOWN_CUTS[number])])
-    place, kind = divmod(number - len(_KNOWN_CUTS), 3)
+    place, kind = divmod(number - len(_KNOWN_CUTS), 4)
     start = int(len(data) * _KNOWN_HOLES[place])
     end = start + int(len(data) * _HOLE)
+    if kind == 3:
+        return Mutant("known pieces", _without_pieces(data, start, end))
     filling = (bytes(end - start), random.Random(number).randbytes(end - start), b"")[kind]
     return Mutant(
         ("known hole", "known junk", "known gone")[kind], data[:start] + filling + data[end:]
     )
+
+
+def _without_pieces(data: bytes, start: int, end: int) -> bytes:
+    """The pieces around these places were never fetched, as of a torrent: zeros."""
+    start, end = start // _PIECE * _PIECE, -(-end // _PIECE) * _PIECE
+    return data[:start] + bytes(min(end, len(data)) - start) + data[end:]
+
+
+_CLUSTER = b"\x1f\x43\xb6\x75"
+
+
+def without_first_cluster(data: bytes) -> bytes:
+    """A Matroska file that lacks the first stretch of its sound and its pictures."""
+    first = data.index(_CLUSTER)
+    return data[:first] + data[data.index(_CLUSTER, first + 4) :]
 
 
 def mutant(data: bytes, number: int, mutators: tuple[Mutator, ...] = ALL) -> Mutant:

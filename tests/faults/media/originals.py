@@ -6,6 +6,7 @@ as they can be while a hole of some percent still meets both.
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -102,12 +103,10 @@ STATES_NO_LENGTH = frozenset(
         "bare.mp3",
         "plain.ogg",
         "plain.opus",
-        "plain.w64",
         "pieces.mp4",
         "film.mpg",
         "film.ts",
         "film.nut",
-        "plain.caf",
         "live.mkv",
         "cues-bare.mkv",
     ]
@@ -122,8 +121,15 @@ ZERO_IS_SILENCE = frozenset(
     ]
 )
 """Without compression a hole of zeros is nothing but silence; nobody can tell."""
+INTERLEAVED_SAMPLES = frozenset(["pcm.avi", "film.mov"])
+"""Where that is so as well of a hole that is whole blocks of a disk."""
 
 _LATE = (*PICTURES, "-itsoffset", "2.5", *SHORT_SOUND, "-map", "0:v", "-map", "1:a")
+_FAR = (
+    *("-f", "lavfi", "-i", "testsrc2=size=160x120:rate=12:duration=20"),
+    *("-itsoffset", "9", *SHORT_SOUND, "-map", "0:v", "-map", "1:a"),
+)
+"""FFmpeg looks at the first 5 s of a file to learn when its tracks begin."""
 _SHORT = (*PICTURES, *SHORT_SOUND, "-map", "0:v", "-map", "1:a")
 _PAUSE = (*_FILM, "-af", "aselect='not(between(t,4,6.5))'")
 _VFR = (*_FILM, "-vf", "select='not(mod(n,7))+lt(mod(n,50),20)'", "-fps_mode", "vfr")
@@ -153,6 +159,7 @@ _CHAPTERS = ("-f", "ffmetadata", "-i", _text(_TWO_CHAPTERS))
 ODD: dict[str, tuple[str, ...]] = {
     # AVI has no late start: writers put in empty chunks, which FFmpeg steps over.
     **{f"late.{kind}": (*_LATE, *_CODECS[kind]) for kind in _CODECS if kind != "avi"},
+    **{f"far.{kind}": (*_FAR, *_CODECS[kind]) for kind in _CODECS if kind != "avi"},
     **{f"short.{kind}": (*_SHORT, *codecs) for kind, codecs in _CODECS.items()},
     **{
         f"pause.{kind}": (*_PAUSE, *_CODECS[kind])
@@ -258,6 +265,21 @@ def make_remuxes(ffmpeg: FFmpeg, formats: Path, folder: Path) -> list[Path]:
         after = () if kind == "from-2" else _REMUXES[kind]
         arguments[name] = (*before, *source, "-map", "0", "-c", "copy", *after)
     return _make(ffmpeg, folder, arguments)
+
+
+_PLACEHOLDERS = {"sox": 0x7FFFF000, "arecord": 0x80000000, "ffmpeg": 0xFFFFFFFF, "none": 0}
+
+
+def make_unsized(formats: Path, folder: Path) -> list[Path]:
+    """Recordings whose writer could not go back to say how long they have become."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole, made = (formats / "plain.wav").read_bytes(), []
+    at = whole.index(b"data") + 4
+    for writer, size in _PLACEHOLDERS.items():
+        path = folder / f"unsized-{writer}.wav"
+        path.write_bytes(whole[:at] + struct.pack("<I", size) + whole[at + 4 :])
+        made.append(path)
+    return made
 
 
 def make_joined(formats: Path, folder: Path) -> list[Path]:

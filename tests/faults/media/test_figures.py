@@ -154,7 +154,13 @@ def test_damage_is_the_same_for_the_same_number_and_no_kind_is_left_out() -> Non
 def test_known_losses_are_in_the_same_places() -> None:
     kinds = [known_loss(WHOLE, number).kind for number in range(KNOWN_LOSSES)]
     assert kinds[:4] == ["known cut"] * 4
-    assert sorted(set(kinds[4:])) == ["known gone", "known hole", "known junk"]
+    assert sorted(set(kinds[4:])) == [
+        *("known gone", "known hole", "known junk", "known pieces"),
+    ]
+    pieces = next(n for n, kind in enumerate(kinds) if kind == "known pieces")
+    changed = known_loss(WHOLE, pieces).data
+    same = [changed[at : at + 4096] == WHOLE[at : at + 4096] for at in range(0, len(WHOLE), 4096)]
+    assert 0 < same.count(False) < len(same) / 4
     assert len(known_loss(WHOLE, 0).data) == len(WHOLE) // 4
     case = Case(Path(__file__), 4, "known")
     assert case.damaged() == known_loss(Path(__file__).read_bytes(), 4)

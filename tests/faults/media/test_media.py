@@ -26,6 +26,7 @@ from tests.faults.media.campaign import (
     mutant_figures,
     whole_files,
 )
+from tests.faults.media.mutants import without_first_cluster
 from tests.faults.media.resident import Ears
 
 pytestmark = pytest.mark.real
@@ -149,6 +150,14 @@ def test_a_header_that_claims_weeks(ears: Ears, tools: Tools, tmp_path: Path) ->
     heard = ears.demux(path)
     assert (heard.ok, heard.warnings, heard.info["length_verified"]) == (True, (), False)
     assert heard.sounding > 9
+
+
+@pytest.mark.parametrize("name", ["film.mkv", "film.webm", "ac3.mkv"])
+def test_a_film_without_its_first_part(ears: Ears, tools: Tools, tmp_path: Path, name: str) -> None:
+    whole = next(path for path in tools.originals if path.name == name).read_bytes()
+    path = tmp_path / name
+    path.write_bytes(without_first_cluster(whole))
+    assert ears.demux(path).told
 
 
 @pytest.mark.parametrize("name", ["film.w64", "film.wav"])
