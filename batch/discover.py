@@ -30,6 +30,7 @@ from orchestrator.contract.errors import (
     describe_os_error,
     fail,
 )
+from orchestrator.contract.identity import FolderIdentity
 from orchestrator.contract.naming import media_stem
 
 MARKER_FILES = frozenset({".nosubtitles", ".subgen_skip"})
@@ -84,7 +85,10 @@ def discover(source: str, rules: DiscoveryRules) -> Iterator[DirectoryListing]:
         raise _unreadable_input(root, error) from error
     if not stat.S_ISDIR(status.st_mode):
         return iter([_single_file(root, status)])
-    return _Walk(root, status, rules)
+    try:
+        return _Walk(root, FolderIdentity.of(root), rules)
+    except OSError as error:
+        raise _unreadable_input(root, error) from error
 
 
 def _unreadable_input(root: str, error: OSError) -> Failure:
@@ -114,9 +118,9 @@ def _file_problem(status: os.stat_result) -> str | None:
 class _Walk(Iterator[DirectoryListing]):
     """The state of one walk. The inner loop is flat on purpose: it runs once per file."""
 
-    def __init__(self, root: str, status: os.stat_result, rules: DiscoveryRules) -> None:
+    def __init__(self, root: str, identity: FolderIdentity, rules: DiscoveryRules) -> None:
         self._root = root
-        self._identity = (status.st_dev, status.st_ino)
+        self._identity = identity
         self._rules = rules
         self._prefix = len(root.rstrip(os.sep)) + 1
         self._filter = (
@@ -144,17 +148,34 @@ class _Walk(Iterator[DirectoryListing]):
         self._check_root()
         raise StopIteration
 
-    def _never_entered(self) -> set[tuple[int, int]]:
+    def _never_entered(self) -> dict[tuple[int, int], tuple[str, ...]]:
         """Identities of the folders above the input (a link up would leave it) and of our own."""
         real = Path(os.path.realpath(self._root))
-        identities = set()
+        identities: dict[tuple[int, int], tuple[str, ...]] = {}
         for folder in (*map(str, real.parents), *self._rules.skip_folders):
             try:
                 status = os.stat(folder)
             except OSError:
                 continue  # an output folder that does not exist yet
-            identities.add((status.st_dev, status.st_ino))
-        return identities - {self._identity}
+            identity = (status.st_dev, status.st_ino)
+            identities[identity] = (*identities.get(identity, ()), folder)
+        identities.pop((self._identity.device, self._identity.inode), None)
+        return identities
+
+    def _was_entered(self, handle: int | str, identity: tuple[int, int]) -> bool:
+        """Whether the folder was listed before, under another path, or is never to be entered.
+
+        Where one file system shows several disks (bindfs does), their roots have the same number;
+        they were not changed at the same moment.
+        """
+        for path in self._visited.get(identity, ()):
+            try:
+                first, now, last = (os.stat(one).st_mtime_ns for one in (path, handle, path))
+            except OSError:
+                return True
+            if first <= now <= last:
+                return True
+        return False
 
     def _next_folder(self, folder: str) -> DirectoryListing | None:
         """List the folder, which is the last of those pending, and put its own in its place."""
@@ -182,8 +203,7 @@ class _Walk(Iterator[DirectoryListing]):
     def _check_root(self) -> None:
         """A share that went away must not read as a library without files."""
         try:
-            status = os.stat(self._root)
-            if (status.st_dev, status.st_ino) == self._identity:
+            if self._identity.is_still(self._root):
                 return
             reason = "it is not the same folder any more"
         except OSError as error:
@@ -201,10 +221,9 @@ class _Walk(Iterator[DirectoryListing]):
         """Whoever asks again has seen to it that the library is back; its disk has other numbers
         where it was mounted anew. Raises: Failure, see :func:`discover`."""
         try:
-            status = os.stat(self._root)
+            self._identity = FolderIdentity.of(self._root)
         except OSError as error:
             raise _unreadable_input(self._root, error) from error
-        self._identity = (status.st_dev, status.st_ino)
         self._lost = False
 
     def _list(self, folder: str, folders: list[str]) -> DirectoryListing | None:
@@ -215,15 +234,15 @@ class _Walk(Iterator[DirectoryListing]):
         try:
             status = os.stat(handle)
             identity = (status.st_dev, status.st_ino)
-            if folder == self._root and identity != self._identity:
+            if folder == self._root:
                 self._check_root()  # unmounted since: an empty mount point
-            if identity in self._visited:
+            if self._was_entered(handle, identity):
                 return None
             media: list[MediaFile] = []
             names: list[str] = []
             links: list[str] = []
             self._scan(handle, folder, media, names, folders, links)
-            self._visited.add(identity)
+            self._visited[identity] = (*self._visited.get(identity, ()), folder)
         finally:
             if isinstance(handle, int):
                 os.close(handle)

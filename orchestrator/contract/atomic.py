@@ -13,7 +13,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 TYPE_CHECKING = False  # as typing's, whose import would cost a job 3 ms
@@ -129,8 +129,13 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_bytes())
 
 
-def rename_new(source: Path, target: Path) -> None:
+def rename_new(
+    source: Path, target: Path, before_taking: Callable[[], None] = lambda: None
+) -> None:
     """Rename within one file system; never replaces. The caller syncs the folder.
+
+    ``before_taking`` is called where the name has to be taken with an empty file first, which is
+    left there if this process dies in between; it may raise.
 
     Raises:
         FileExistsError: ``target`` is there already, whatever it is.
@@ -151,10 +156,15 @@ def rename_new(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError as error:
-        if error.errno not in _NOT_SUPPORTED | {errno.EMLINK}:
-            raise
-        _take_name(source, target)
-        return
+        # A share may have made the link, lost its answer and been asked again.
+        if not _is_linked(source, target):
+            if isinstance(error, FileExistsError):
+                raise
+            # Drivers without links say so with any error (rclone with EIO, CryFS with ERANGE). If
+            # it was a real one, the last resort meets it as well.
+            before_taking()
+            _take_name(source, target)
+            return
     source.unlink()
 
 
@@ -165,21 +175,40 @@ def exchange(first: Path, second: Path) -> bool:
     return _native_rename(first, second, exchange=True)
 
 
+def _is_linked(source: Path, target: Path) -> bool:
+    """Whether the two are hard links of one file. False where that cannot be told."""
+    try:
+        first, second = source.lstat(), target.lstat()
+    except OSError:
+        return False
+    return first.st_nlink > 1 and os.path.samestat(first, second)
+
+
 def _take_name(source: Path, target: Path) -> None:
     """Take the name with an empty file of ours, then rename over that one: the last resort.
 
-    Who sees the empty file knows it for ours by a recorded intent, and whoever wrote something
-    into it meanwhile keeps it.
+    Who sees the empty file knows it for ours by a recorded intent. Whoever wrote something into it
+    keeps that, unless it was in the moment between our look at it and the rename.
     """
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    if target.stat().st_size:
+    if not _is_empty(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
     try:
         source.replace(target)
     except OSError:
-        if not target.stat().st_size:
+        # Nor is it renamed with the name free again where this is refused, as by SFTP servers of
+        # old: FUSE lets that replace what somebody has created and still has open.
+        if _is_empty(target):
             target.unlink()
         raise
+
+
+def _is_empty(path: Path) -> bool:
+    """False for what is not there: FUSE drivers take a file that is replaced away first."""
+    try:
+        return not path.stat().st_size
+    except FileNotFoundError:
+        return False
 
 
 def _native_rename(source: Path, target: Path, *, exchange: bool) -> bool:

@@ -34,13 +34,14 @@ _FEW_FILES = 3
 
 
 def free_bytes(folder: Path) -> int:
-    """Space that we may use on the folder's disk. Raises: OSError."""
+    """Space that we may use on the folder's disk; no end of it where that has no size (ramfs, and
+    FUSE drivers that do not say). Raises: OSError."""
     if sys.platform == "win32":
         import shutil
 
         return shutil.disk_usage(folder).free
     status = os.statvfs(folder)  # shutil's import costs a job 3 ms of CPU
-    return status.f_bavail * status.f_frsize
+    return status.f_bavail * status.f_frsize if status.f_blocks else sys.maxsize
 
 
 def has_free_files(folder: Path) -> bool:

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from orchestrator.contract.errors import ErrorClass, Failure, describe_os_error, fail
+from orchestrator.contract.identity import FolderIdentity
 from orchestrator.contract.job import Source
 from orchestrator.contract.records import Record
 
@@ -18,8 +19,7 @@ class Ground(Record):
     """A folder that was there, and which one it was."""
 
     folder: Path
-    device: int
-    inode: int
+    identity: FolderIdentity
 
     @classmethod
     def of(cls, folder: Path) -> Ground:
@@ -30,8 +30,7 @@ class Ground(Record):
         """
         while True:
             try:
-                status = os.stat(folder)
-                return cls(folder, status.st_dev, status.st_ino)
+                return cls(folder, FolderIdentity.of(folder))
             except (FileNotFoundError, NotADirectoryError):
                 folder = folder.parent
             except OSError as error:
@@ -40,10 +39,10 @@ class Ground(Record):
     def check(self) -> None:
         """Raises: Failure, it is another folder now, or none."""
         try:
-            status = os.stat(self.folder)
+            same = self.identity.is_still(self.folder)
         except OSError as error:
             raise _unreadable(self.folder, error) from error
-        if (status.st_dev, status.st_ino) != (self.device, self.inode):
+        if not same:
             raise fail(
                 "storage_lost",
                 f"{self.folder} is not the folder any more that it was: its disk was unmounted",

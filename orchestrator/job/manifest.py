@@ -67,13 +67,15 @@ class Intent(Record):
     """A file about to be published: recorded before the library is touched.
 
     ``temporary`` is its name on the way to ``target``. With ``displaces`` that name may also hold
-    what was at ``target``, which ought to have the hash ``sha256``.
+    what was at ``target``, which ought to have the hash ``sha256``. With ``takes_name`` an empty
+    file of ours may be at ``target``, where the disk has no better way to take a free name.
     """
 
     target: str
     sha256: str
     temporary: str
     displaces: bool = False
+    takes_name: bool = False
 
 
 class Manifest(Record, frozen=False):

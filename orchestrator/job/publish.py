@@ -106,7 +106,7 @@ def publish(
                     error_class=ErrorClass.STORAGE,
                     retryable=True,
                 )
-            _put_in_place(temporary, target, ours, displace)
+            _put_in_place(intent, ours, displace)
         finally:
             # After a swap that failed half-way a person's file lies there: it is put back.
             remove_temporaries([one for one in recorded if one.temporary == intent.temporary])
@@ -130,17 +130,14 @@ def confirm(deliveries: Iterable[Delivery]) -> tuple[Published, ...]:
 
 
 def remove_leftovers(intents: tuple[Intent, ...]) -> None:
-    """Remove what a killed run left in the library on its way there; each is named in an intent.
-
-    An empty file is the name that we had taken, where a disk has no better way (see
-    ``rename_new``).
-    """
-    remove_temporaries(intents)
+    """Remove what a killed run left in the library on its way there; each is named in an intent."""
     for intent in intents:
-        with contextlib.suppress(OSError):
-            target = Path(intent.target)
-            if target.is_file() and not target.is_symlink() and not target.stat().st_size:
-                target.unlink()
+        if intent.takes_name:
+            with contextlib.suppress(OSError):
+                target = Path(intent.target)
+                if target.is_file() and not target.is_symlink() and not target.stat().st_size:
+                    target.unlink()
+    remove_temporaries(intents)  # last: what it puts back may need a name that we had taken
 
 
 def remove_temporaries(intents: Collection[Intent]) -> tuple[Intent, ...]:
@@ -195,16 +192,22 @@ def _put_back(leftover: Path, target: Path) -> None:
 
 
 def _put_in_place(
-    temporary: Path,
-    target: Path,
-    ours: Collection[str],
-    record_intent: Callable[[Intent], None],
+    intent: Intent, ours: Collection[str], record_intent: Callable[[Intent], None]
 ) -> None:
+    temporary, target = Path(intent.temporary), Path(intent.target)
+
+    def before_taking() -> None:
+        record_intent(Intent(intent.target, intent.sha256, intent.temporary, takes_name=True))
+
     try:
-        rename_new(temporary, target)
+        rename_new(temporary, target, before_taking)
         return
     except FileExistsError:
         pass
+    except FileNotFoundError as error:
+        if temporary.exists():  # so it is the name: exFAT and Windows shares say it in this way
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from error
+        raise
     owned_sha256 = _hash_or_none(target)
     if owned_sha256 is None or owned_sha256 not in ours:
         raise _taken(target)
@@ -218,12 +221,16 @@ def _put_in_place(
             temporary.unlink()
         return
     aside = target.with_name(temporary_name(target.name))
-    record_intent(Intent(str(target), owned_sha256, str(aside), displaces=True))
+    record_intent(Intent(str(target), owned_sha256, str(aside), displaces=True, takes_name=True))
     target.rename(aside)
     if _hash_or_none(aside) != owned_sha256:
         rename_new(aside, target)
         raise _taken(target)
-    rename_new(temporary, target)
+    try:
+        rename_new(temporary, target)
+    except FileExistsError:  # somebody saved under the name while nothing had it
+        aside.unlink()
+        raise _taken(target) from None
     aside.unlink()
 
 
@@ -261,11 +268,11 @@ def _published(delivery: Delivery) -> Published:
 
 
 def _not_written(path: Path, error: OSError) -> Failure:
-    if error.errno == errno.EINVAL:
+    if error.errno in (errno.EINVAL, errno.EILSEQ):
         return fail(
             "name_not_allowed",
             f"{path}: the disk does not allow this name",
-            'Rename the media file without " * : < > ? | \\ and without a dot or space at the end '
-            "of its name, or choose an --output-dir on another disk.",
+            'Rename the media file without " * : < > ? | \\ or bytes that are no UTF-8, and '
+            "without a dot or space at its end, or choose an --output-dir on another disk.",
         )
     return Failure(describe_os_error(error, f"{path} could not be written"))

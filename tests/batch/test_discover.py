@@ -6,6 +6,8 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -270,6 +272,40 @@ def test_an_empty_mount_point_in_place_of_the_share_is_noticed(tmp_path: Path) -
     with pytest.raises(Failure) as caught:
         list(listings)
     assert caught.value.info.code == "storage_lost"
+
+
+def test_a_library_that_gets_another_number_is_the_same(tmp_path: Path) -> None:
+    """sshfs and exFAT number it anew when memory is short; the night ended there."""
+    library, other = tmp_path / "library", tmp_path / "other"
+    for one in (library, other):
+        make(one, "a.mkv", "b/b.mkv")
+    listings = discover(str(library), RULES)
+    next(listings)
+    library.rename(tmp_path / "before")
+    other.rename(library)
+    assert [item.name for listing in listings for item in listing.media] == ["b.mkv"]
+
+
+def test_folders_of_the_same_number_are_all_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The roots of several disks, seen through bindfs: all but one were left out."""
+    disks = [tmp_path / "disk 1", tmp_path / "disk 2"]
+    for number, disk in enumerate(disks):
+        make(disk, f"{number}.mkv")
+        os.utime(disk, (number, number))
+    (tmp_path / "same").symlink_to(disks[0])
+    real = os.stat
+
+    def stat(*arguments: Any, **options: Any) -> Any:
+        status = real(*arguments, **options)
+        names = [name for name in dir(status) if name.startswith("st_")]
+        fields = {name: getattr(status, name) for name in names}
+        return SimpleNamespace(**fields | {"st_ino": 2 if status.st_mtime < 2 else status.st_ino})
+
+    monkeypatch.setattr(os, "stat", stat)
+    found = [item.name for listing in discover(str(tmp_path), RULES) for item in listing.media]
+    assert found == ["0.mkv", "1.mkv"]
 
 
 def test_a_walk_goes_on_where_its_disk_went_away(tmp_path: Path) -> None:

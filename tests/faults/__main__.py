@@ -18,6 +18,7 @@ from tests.faults import (
     fuse_disk,
     lost_state,
     meddling,
+    mounts,
     names,
     network_disk,
     orphans,
@@ -144,20 +145,20 @@ def network_disks(scale: Scale) -> tuple[str, list[str]]:
 
 
 def other_disks(scale: Scale) -> tuple[str, list[str]]:
-    """Publishing on tmpfs, exFAT, NTFS and FAT: nights, races for a name, kills."""
+    """Publishing on what people have their libraries on: nights, names, races, kills."""
     tally = other_filesystems.Tally()
     tried, missing = [], []
-    for name in other_filesystems.FILE_SYSTEMS:
+    for name in mounts.FILE_SYSTEMS:
         folder = scale.folder()
-        if why := other_filesystems.unavailable(name, folder):
+        if why := mounts.unavailable(name, folder):
             missing.append(why)
             continue
         tried.append(name)
-        other_filesystems.nights(scale.night(2), name, tally)
+        other_filesystems.nights(scale.sandbox(other_filesystems.FILMS), name, tally)
+        other_filesystems.odd_names(scale.night(0), name, tally)
         other_filesystems.races(folder, name, scale.of(100), tally, scale.size.seed)
         other_filesystems.kills(folder, name, scale.of(100), tally, scale.size.seed)
-    if "fat" in tried:
-        other_filesystems.odd_names(scale.night(0), tally)
+        scale.note(f"{name}: {len(tally.wrong)} wrong so far")
     figure = f"{tally.races} races for a name and {tally.kills} kills on {', '.join(tried)}"
     return "; ".join([figure, *missing]), tally.wrong
 

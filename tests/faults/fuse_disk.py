@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 import signal
@@ -219,7 +220,10 @@ class PassThrough:
 
 class FatLike(PassThrough):
     """As FAT and many a small network box: no links, names alike but for their case are one name,
-    some names are refused, and times are kept to two seconds."""
+    some names are refused, times are kept to two seconds, and a folder has another inode number at
+    each look, as where the driver numbers what the kernel asks for."""
+
+    _numbers = itertools.count(1000)
 
     def at(self, path: str) -> str:
         self._faults.meet(path)
@@ -245,6 +249,8 @@ class FatLike(PassThrough):
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
         found = super().getattr(path, fh)
+        if path != "/" and stat.S_ISDIR(found["st_mode"]):
+            found["st_ino"] = next(self._numbers)
         return {name: _even(value) if "time" in name else value for name, value in found.items()}
 
     def utimens(self, path: str, times: tuple[int, int] | None = None) -> None:

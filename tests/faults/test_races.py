@@ -29,7 +29,7 @@ from pathlib import Path
 import orchestrator.job.publish
 from orchestrator.__main__ import main
 
-def rename_over(source, target):
+def rename_over(source, target, _before_taking=None):
     os.rename(source, target)
 
 orchestrator.job.publish.rename_new = rename_over

@@ -268,6 +268,42 @@ def test_a_name_that_was_taken_in_vain_is_free_again(
     assert os.listdir(tmp_path) == ["made"]
 
 
+def test_who_is_just_replacing_what_we_took_the_name_with_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FUSE drivers take the old file away first; it was told as a failing disk."""
+    no_hard_links(monkeypatch)
+    close, target = os.close, tmp_path / "film.srt"
+
+    def close_then_take_away(descriptor: int) -> None:
+        close(descriptor)
+        monkeypatch.undo()
+        target.unlink()
+
+    monkeypatch.setattr(os, "close", close_then_take_away)
+    (tmp_path / "made").write_bytes(b"subtitles")
+    with pytest.raises(FileExistsError):
+        rename_new(tmp_path / "made", target)
+    assert os.listdir(tmp_path) == ["made"]
+
+
+def test_what_somebody_wrote_under_a_name_that_we_could_not_use_is_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_hard_links(monkeypatch)
+    target = tmp_path / "film.srt"
+
+    def write_and_fail(*_arguments: object) -> None:
+        target.write_bytes(b"a person's")
+        failing(errno.EPERM)()
+
+    monkeypatch.setattr(Path, "replace", write_and_fail)
+    (tmp_path / "made").write_bytes(b"subtitles")
+    with pytest.raises(PermissionError):
+        rename_new(tmp_path / "made", target)
+    assert target.read_bytes() == b"a person's"
+
+
 def test_what_somebody_writes_under_the_name_we_have_just_taken_is_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,15 +344,53 @@ def test_a_file_has_its_name_only_when_it_is_whole(
     )
 
 
-def test_a_link_that_fails_for_another_reason_is_told(
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EIO, errno.ERANGE, errno.EXDEV])
+def test_a_disk_without_links_may_say_so_with_any_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """rclone says EIO and CryFS says ERANGE: nothing could be published there."""
+    no_renameat2(monkeypatch)
+    monkeypatch.setattr(os, "link", failing(number))
+    (tmp_path / "made").write_bytes(b"subtitles")
+    told = []
+    rename_new(tmp_path / "made", tmp_path / "film.srt", lambda: told.append(os.listdir(tmp_path)))
+    assert (told, os.listdir(tmp_path)) == ([["made"]], ["film.srt"])
+
+
+def test_who_cannot_record_that_a_name_is_taken_does_not_take_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_hard_links(monkeypatch)
+    (tmp_path / "made").write_bytes(b"subtitles")
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        rename_new(tmp_path / "made", tmp_path / "film.srt", failing(errno.ENOSPC))
+    assert os.listdir(tmp_path) == ["made"]
+
+
+@pytest.mark.parametrize("number", [errno.EEXIST, errno.EIO])
+def test_a_link_whose_answer_was_lost_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    no_renameat2(monkeypatch)
+    link = os.link
+
+    def link_and_fail(source: Path, target: Path) -> None:
+        link(source, target)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", link_and_fail)
+    (tmp_path / "made").write_bytes(b"subtitles")
+    rename_new(tmp_path / "made", tmp_path / "film.srt")
+    assert os.listdir(tmp_path) == ["film.srt"]
+
+
+def test_a_file_that_vanishes_on_its_way_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_renameat2(monkeypatch)
-    monkeypatch.setattr(os, "link", failing(errno.ENOSPC))
-    (tmp_path / "made").write_bytes(b"subtitles")
-    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+    with pytest.raises(FileNotFoundError):
         rename_new(tmp_path / "made", tmp_path / "film.srt")
-    assert os.listdir(tmp_path) == ["made"]
+    assert os.listdir(tmp_path) == []
 
 
 def test_two_files_change_places(folder: Path) -> None:

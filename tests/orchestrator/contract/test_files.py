@@ -18,6 +18,14 @@ def test_this_disk_has_room(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="statvfs is POSIX's")
+def test_a_disk_without_a_size_is_not_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing could be published on ramfs, nor through a FUSE driver that does not say."""
+    nothing = SimpleNamespace(f_blocks=0, f_bavail=0, f_frsize=512)
+    monkeypatch.setattr(os, "statvfs", lambda _folder: nothing)
+    assert free_bytes(Path("library")) > 1 << 60
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="statvfs is POSIX's")
 @pytest.mark.parametrize(
     ("files", "free", "room"),
     [(1000, 500, True), (1000, 3, True), (1000, 2, False), (0, 0, True)],

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.contract.atomic import exchange, make_folder, rename_new
+from orchestrator.contract import atomic
+from orchestrator.contract.atomic import exchange, make_folder, rename_new, temporary_name
 from orchestrator.contract.errors import Failure
 from orchestrator.job import publish as module
 from orchestrator.job.manifest import Intent
@@ -96,9 +97,9 @@ def test_the_intent_names_all_that_will_be_in_the_library(
     assert library.content == {}
     assert (intent.target, intent.sha256) == (str(library.target), sha256(NEW))
 
-    def look(source: Path, target: Path) -> None:
+    def look(source: Path, target: Path, before_taking: Callable[[], None]) -> None:
         assert library.content == {Path(intent.temporary).name: NEW}
-        rename_new(source, target)
+        rename_new(source, target, before_taking)
 
     monkeypatch.setattr(module, "rename_new", look)
     publish(library.delivery, intent, (), library.intents.append)
@@ -182,6 +183,24 @@ def test_an_edit_in_the_last_moment_is_given_back(
         return found
 
     monkeypatch.setattr(module, "_hash_or_none", edited_after_the_check)
+    assert library.refused(OLD) == "name_taken"
+    assert library.content == {"film.en.srt": THEIRS}
+
+
+def test_who_saves_while_ours_is_moved_aside_keeps_the_name(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told as a failing disk."""
+    no_exchange(monkeypatch)
+    library.target.write_bytes(OLD)
+    rename = Path.rename
+
+    def rename_then_save(path: Path, to: Path) -> Path:
+        moved = rename(path, to)
+        path.write_bytes(THEIRS)
+        return moved
+
+    monkeypatch.setattr(Path, "rename", rename_then_save)
     assert library.refused(OLD) == "name_taken"
     assert library.content == {"film.en.srt": THEIRS}
 
@@ -370,29 +389,109 @@ def test_a_killed_publication_is_repeated_without_a_trace(
     assert library.content == {"film.en.srt": NEW}
 
 
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No links, no rename that replaces nothing, no exchange, as FAT and rclone."""
+    no_exchange(monkeypatch)
+    monkeypatch.setattr(atomic, "_native_rename", lambda *_a, **_k: False)
+    monkeypatch.setattr(os, "link", failing(errno.EPERM))
+
+
+def failing(number: int) -> Callable[..., None]:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def die_at_once(*_arguments: object, **_options: object) -> None:
+    raise Killed
+
+
+def killed_with_the_name_taken(library: Library) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        no_links(patch)
+        patch.setattr(Path, "replace", die_at_once)
+        patch.setattr(Path, "unlink", lambda *_a, **_k: None)
+        with pytest.raises(Killed):
+            library.publish()
+    assert library.content["film.en.srt"] == b""
+
+
 def test_a_name_that_a_killed_run_had_taken_is_free_again(library: Library) -> None:
     """Where a disk has no links and no rename that replaces nothing, the name is taken first."""
+    killed_with_the_name_taken(library)
+    library.resume()
+    assert library.content == {}
+    library.publish()
+    assert library.content == {"film.en.srt": NEW}
+
+
+def test_what_somebody_wrote_under_the_name_that_a_killed_run_had_taken_stays(
+    library: Library,
+) -> None:
+    killed_with_the_name_taken(library)
+    library.target.write_bytes(THEIRS)
+    library.resume()
+    assert library.content == {"film.en.srt": THEIRS}
+
+
+def test_a_person_s_empty_file_is_not_taken_for_a_name_that_we_had_taken(library: Library) -> None:
+    """After a kill anywhere it was removed, though no disk but a few lets us take a name so."""
     with pytest.MonkeyPatch.context() as patch:
         killed_at(patch, "rename_new", after=False)
         with pytest.raises(Killed):
             library.publish()
     library.target.touch()
     library.resume()
-    library.publish()
-    assert library.content == {"film.en.srt": NEW}
+    assert library.content == {"film.en.srt": b""}
+    assert library.refused() == "name_taken"
 
 
-def test_a_name_that_the_disk_does_not_allow(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+def test_an_edit_that_was_moved_aside_gets_its_name_back_where_that_had_to_be_taken(
+    library: Library,
 ) -> None:
-    def fail(*_arguments: object) -> None:
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    """Killed while it was given back: an empty file had its name, and it stayed hidden."""
+    aside = library.folder / temporary_name("film.en.srt")
+    aside.write_bytes(THEIRS)
+    library.target.touch()
+    library.intents.append(
+        Intent(str(library.target), sha256(OLD), str(aside), displaces=True, takes_name=True)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        no_links(patch)
+        library.resume()
+    assert library.content == {"film.en.srt": THEIRS}
 
-    monkeypatch.setattr(module, "rename_new", fail)
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EILSEQ, errno.ENOENT])
+def test_a_name_that_the_disk_does_not_allow(
+    library: Library, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The driver of exFAT says ENOENT, which read as a failing disk that is tried for ever."""
+    monkeypatch.setattr(module, "rename_new", failing(number))
     with pytest.raises(Failure) as caught:
         library.publish()
     assert caught.value.info.code == "name_not_allowed"
     assert "film.en.srt" in caught.value.info.message
+
+
+def test_a_name_that_cannot_even_be_looked_up(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NTFS and exFAT hold no name that is not Unicode."""
+    monkeypatch.setattr(Path, "is_file", failing(errno.EILSEQ))
+    assert library.refused() == "name_not_allowed"
+
+
+def test_a_file_that_vanished_on_its_way_is_no_fault_of_its_name(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vanish(temporary: Path, *_arguments: object) -> None:
+        temporary.unlink()
+        failing(errno.ENOENT)()
+
+    monkeypatch.setattr(module, "rename_new", vanish)
+    assert library.refused() == "storage_error"
 
 
 @pytest.mark.parametrize("moment", ["exchanged", "moved aside"])
