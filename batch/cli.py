@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from batch.options import Options
-from orchestrator.contract.errors import ExitCode, Failure, exit_code_of, storage_error_in
+from orchestrator.contract.errors import ExitCode, Failure
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.settings import (
     LoadedSettings,
@@ -19,7 +19,7 @@ from orchestrator.settings import (
     parse_assignments,
     work_folder,
 )
-from orchestrator.terminal import accept_any_text, print_failure, printable_line
+from orchestrator.terminal import accept_any_text, printable_line, tell_error
 
 _SETTING_FLAGS = (
     ("--input-dir", "input_dir", "DIR", "the library (or give it without a flag)"),
@@ -78,15 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from batch.session import run_session
 
         return run_session(options, load_since)
-    except Failure as failure:
-        print_failure(failure.info, sys.stderr)
-        return exit_code_of(failure.info)
-    except (OSError, BaseExceptionGroup) as error:
-        info = storage_error_in(error, "a disk or network share cannot be used any more")
-        if info is None:
+    except (Failure, OSError, BaseExceptionGroup) as error:
+        told = tell_error(error)
+        if told is None:
             raise
-        print_failure(info, sys.stderr)
-        return exit_code_of(info)
+        return told
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         return ExitCode.INTERRUPTED

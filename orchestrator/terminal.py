@@ -6,7 +6,12 @@ import io
 import sys
 from typing import TextIO
 
-from orchestrator.contract.errors import ErrorInfo
+from orchestrator.contract.errors import (
+    ErrorInfo,
+    Failure,
+    exit_code_of,
+    storage_error_in,
+)
 from orchestrator.contract.secrets import masked
 
 
@@ -48,3 +53,15 @@ def print_failure(info: ErrorInfo, stream: TextIO) -> None:
     text = text.replace("\n", "\n  ")
     encoding = stream.encoding or "ascii"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+
+
+def tell_error(error: BaseException) -> int | None:
+    """Tell what ended a command, and return its exit code; None: it is a bug, and not told."""
+    if isinstance(error, Failure):
+        info: ErrorInfo | None = error.info
+    else:
+        info = storage_error_in(error, "a disk or network share cannot be used any more")
+    if info is None:
+        return None
+    print_failure(info, sys.stderr)
+    return exit_code_of(info)

@@ -19,9 +19,7 @@ from orchestrator.contract.errors import (
     ErrorInfo,
     ExitCode,
     Failure,
-    exit_code_of,
     fail,
-    storage_error_in,
 )
 from orchestrator.contract.job import Job, JobResult, read_job, read_job_result
 from orchestrator.contract.paths import JobFolder, WorkFolder
@@ -30,7 +28,7 @@ from orchestrator.jobs import BY_HAND_RUN, LATEST, find_job
 from orchestrator.launcher import JobCommand, Orders, job_argv, run_job_process
 from orchestrator.retention import choose, free, freeable
 from orchestrator.settings import load_settings, work_folder
-from orchestrator.terminal import accept_any_text, print_failure, printable_line
+from orchestrator.terminal import accept_any_text, print_failure, printable_line, tell_error
 from orchestrator.turns import BY_HAND, turn
 
 _DAY = 86400.0
@@ -50,15 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = act(given, _work(given))
         sys.stdout.flush()  # it may be a file, on a disk that is full
         return code
-    except Failure as failure:
-        print_failure(failure.info, sys.stderr)
-        return exit_code_of(failure.info)
-    except (OSError, BaseExceptionGroup) as error:
-        info = storage_error_in(error, "a disk or network share cannot be used any more")
-        if info is None:
+    except (Failure, OSError, BaseExceptionGroup) as error:
+        told = tell_error(error)
+        if told is None:
             raise
-        print_failure(info, sys.stderr)
-        return exit_code_of(info)
+        return told
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
 
