@@ -223,8 +223,10 @@ class _Run:
         await self._storage.lost()  # the first look
 
         def tell(event: Event) -> None:
-            if isinstance(event, Throttled | ThrottleEnded):
-                timeline.hold(event.reason if isinstance(event, Throttled) else "")
+            if isinstance(event, Throttled):
+                timeline.hold(event.reason)
+            elif isinstance(event, ThrottleEnded):
+                timeline.hold("")
             self._bus.emit(event)
 
         async with trio.open_nursery() as residents, trio.open_nursery() as tasks:

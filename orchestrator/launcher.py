@@ -22,7 +22,7 @@ import trio
 
 from orchestrator.child import Child, Log, start_child
 from orchestrator.containment import contained
-from orchestrator.contract.channel import LineSplitter
+from orchestrator.contract.channel import LAST_WORDS_SECONDS, LineSplitter
 from orchestrator.contract.errors import ExitCode
 from orchestrator.contract.messages import Cancel, Drain, Message, UnknownVersion, decode
 from orchestrator.contract.processes import (
@@ -37,9 +37,6 @@ from orchestrator.outbox import Outbox
 
 # After the job closed its pipe it has nothing left to do but exit.
 EXIT_SECONDS = 10.0
-
-# What a process wrote before it ended is in its pipe by then.
-_LAST_WORDS_SECONDS = 3.0
 
 # How long killed processes may take to be gone; one that waits for a dead disk takes longer.
 _SWEEP_SECONDS = 5.0
@@ -216,7 +213,7 @@ async def _listen(
 async def _end_with(process: Child, listening: trio.CancelScope) -> None:
     """Stop listening when the process has ended: what it forked may hold its pipe for longer."""
     await process.wait()
-    await trio.sleep(_LAST_WORDS_SECONDS)
+    await trio.sleep(LAST_WORDS_SECONDS)
     listening.cancel()
 
 

@@ -15,6 +15,9 @@ from orchestrator.contract.messages import (
     encode,
 )
 
+LAST_WORDS_SECONDS = 3.0
+"""What a process said before it ended is read within this time, if a fork of it holds its pipe."""
+
 # Its end of the pipe is closed (EINVAL on Windows), or ours is.
 _NOBODY_LISTENS = (errno.EPIPE, errno.EINVAL, errno.EBADF)
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import IO
 
-from orchestrator.contract.channel import Sender, start_reader
+from orchestrator.contract.channel import LAST_WORDS_SECONDS, Sender, start_reader
 from orchestrator.contract.devices import visible_to
 from orchestrator.contract.errors import ErrorClass, ErrorInfo, fail
 from orchestrator.contract.exchange import StageRequest
@@ -40,9 +40,6 @@ from orchestrator.job.stageprocess import (
 
 # Some native libraries hang at interpreter exit after all work is done.
 EXIT_SECONDS = 10.0
-
-LAST_WORDS_SECONDS = 3.0
-"""What a process said before it ended is read within this time."""
 
 
 def run_cold(stage: JobStage, request: StageRequest, folder: AttemptFolder, link: Link) -> Ended:

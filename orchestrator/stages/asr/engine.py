@@ -30,9 +30,7 @@ WINDOW_SECONDS = 30.0
 """Seconds that Whisper hears at once."""
 _PLACES = 5
 """How many places of a long file are listened at for its language."""
-
-
-REMEMBERED_SAMPLES = 60 * SAMPLE_RATE
+_REMEMBERED_SAMPLES = 60 * SAMPLE_RATE
 """What is longer takes so long anyway that its first 30 seconds may be heard twice."""
 _SLICE_FRAMES = 6000
 """Frames of a spectrogram that are made at once: a minute."""
@@ -123,7 +121,7 @@ class RememberLast:
         self._last: tuple[Samples | None, dict[str, Any], Any] = None, {}, None
 
     def __call__(self, asked: Samples, **options: Any) -> Any:
-        if asked.size > REMEMBERED_SAMPLES:
+        if asked.size > _REMEMBERED_SAMPLES:
             return self._part(asked, **options)
         before, options_before, answer = self._last  # at once: several threads may ask
         same = before is not None and np.array_equal(before, asked)
@@ -153,14 +151,13 @@ class Spectrogram:
         for start in range(0, max(frames, 1), _SLICE_FRAMES):
             first = max(0, start - _MARGIN_FRAMES)
             end = start + _SLICE_FRAMES
-            if end + _MARGIN_FRAMES < frames:
-                part = samples[first * hop : (end + _MARGIN_FRAMES) * hop]
-                made = self._extractor(part, padding=0, **options)[:, : end - first]
-            else:
-                made = self._extractor(samples[first * hop :], padding=padding, **options)
-            slices.append(made[:, start - first :])
             if end + _MARGIN_FRAMES >= frames:
+                rest = self._extractor(samples[first * hop :], padding=padding, **options)
+                slices.append(rest[:, start - first :])
                 break
+            part = samples[first * hop : (end + _MARGIN_FRAMES) * hop]
+            made = self._extractor(part, padding=0, **options)
+            slices.append(made[:, start - first : end - first])
         whole: Samples = np.concatenate(slices, axis=1)
         return np.maximum(whole, whole.max() - _RANGE, out=whole)
 
@@ -215,7 +212,7 @@ def hear_languages(
     it, prepared as transcribing prepares it, so that nothing is done twice.
     """
     places = listening_places(turns, _PLACES, WINDOW_SECONDS) if turns else []
-    whole = first.duration * SAMPLE_RATE <= REMEMBERED_SAMPLES
+    whole = first.duration * SAMPLE_RATE <= _REMEMBERED_SAMPLES
 
     def hear(place: Turn) -> dict[str, float]:
         samples = sound(audio, first.pieces if whole and place == places[0] else [place])
