@@ -33,6 +33,13 @@ OPEN_OPTIONS: dict[str, Any] = {
 }
 """Arguments of ``av.open`` for every file of a library."""
 
+PROGRAM_STREAM = "mpeg"
+"""FFmpeg's name of MPEG program streams (VOB, MPG). Nothing in these lists the tracks: one is known
+once something of it was read, and FFmpeg reads 5 MB of a file for that."""
+
+FAR = {"probesize": str(64 << 20), "analyzeduration": "600000000"}
+"""Options of FFmpeg for a longer look, in bytes and microseconds: 64 MiB are 53 s of a DVD at its
+highest rate (10.08 Mbit/s), and minutes of most."""
 
 _NO_SUCH_PLACE = frozenset({errno.EINVAL, errno.EOVERFLOW, errno.EFBIG})
 """What seeking or reading behind the largest file a file system can hold fails with: ext4 refuses

@@ -187,6 +187,11 @@ def ffmpeg(pythons: Mapping[str, Path]) -> Callable[..., None]:
     return run
 
 
+GRAIN = ("-f", "lavfi", "-i", "testsrc2=s=352x288:r=25:d=20,noise=alls=60:allf=t")
+"""Pictures that as MPEG-2 of the best quality fill more than FFmpeg looks at to learn of tracks."""
+MPEG2 = ("-c:v", "mpeg2video", "-q:v", "2", "-c:a", "mp2", "-f", "vob")
+
+
 @pytest.fixture(scope="module")
 def probe(catalogue: Catalogue, pythons: Mapping[str, Path]) -> Iterator[Callable[[Path], Any]]:
     """``probe(media)`` asks one resident probe, as the batch does."""

@@ -14,6 +14,8 @@ import pytest
 from orchestrator.contract.exchange import Clip, StageResult
 from orchestrator.contract.media import ProbeResult
 
+from .conftest import GRAIN, MPEG2
+
 pytestmark = pytest.mark.real
 
 Make = Callable[[Path], Any]
@@ -80,6 +82,25 @@ def test_audio_that_starts_late_keeps_its_time(
     info = run.json("audio_info")
     times = [info["offset"] + time for time, _ in onsets(run.inputs["audio"])]
     assert times == pytest.approx([1.5 + n for n in range(6)], abs=0.03)
+
+
+def test_sound_that_begins_behind_megabytes_of_pictures_is_found(
+    stages: Make,
+    probe: Callable[[Path], ProbeResult],
+    ffmpeg: FFmpeg,
+    sound: Path,
+    tmp_path: Path,
+) -> None:
+    """Nothing in a program stream lists its tracks."""
+    media = tmp_path / "late.vob"
+    ffmpeg(*GRAIN, "-itsoffset", "12", "-i", sound, *MPEG2, media)
+    run = stages(media)
+    assert run.run("demux").ok
+    info = run.json("audio_info")
+    times = [info["offset"] + time for time, _ in onsets(run.inputs["audio"])]
+    assert times == pytest.approx([12.0 + n for n in range(6)], abs=0.05)
+    (track,) = probe(media).audio
+    assert track.codec == "mp2"
 
 
 @pytest.mark.parametrize("name", ["clip.mkv", "clip.mp4", "clip.mp3", "clip.ogg", "clip.avi"])

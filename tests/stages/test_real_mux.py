@@ -16,7 +16,7 @@ import pytest
 
 from orchestrator.contract.media import ProbeResult
 
-from .conftest import Stages
+from .conftest import GRAIN, MPEG2, Stages
 
 pytestmark = pytest.mark.real
 
@@ -218,6 +218,36 @@ def test_an_mp4_stays_one(
     assert decoded(ffmpeg, path, parts) == [HUMAN, ENGLISH, PORTUGUESE]
     assert probe(Path(path)).ours
     assert not probe(mp4).ours
+
+
+@pytest.fixture
+def late(ffmpeg: Ffmpeg, tmp_path: Path) -> Path:
+    """A program stream, which lists no tracks, with sound behind 12 s of pictures."""
+    made = tmp_path / "late.vob"
+    ffmpeg(*GRAIN, "-itsoffset", "12", "-f", "lavfi", "-i", "sine=440:d=6", *MPEG2, made)
+    return made
+
+
+def test_a_track_that_begins_late_is_kept(
+    stages: MakeStages, late: Path, pythons: Mapping[str, Path]
+) -> None:
+    result, made = mux(stages, late)
+    assert not result.warnings
+    kinds = [one[0] for one in seen(pythons, made.inputs["muxed_mkv"])["streams"]]
+    assert kinds == ["video", "audio", "subtitle", "subtitle"]
+
+
+def test_a_film_whose_track_begins_too_late_to_be_found_is_left_out(
+    stages: MakeStages, late: Path, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    silent, film = tmp_path / "silent.vob", tmp_path / "film.vob"
+    ffmpeg(*GRAIN, *MPEG2, silent)
+    number = (64 << 20) // silent.stat().st_size + 1
+    film.write_bytes(silent.read_bytes() * number + late.read_bytes())
+    result, _ = mux(stages, film)
+    (warning,) = result.warnings
+    assert warning.code == "mux_left_out"
+    assert "a track begins so late" in warning.message
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,9 @@ import av
 from orchestrator.contract.atomic import put_json
 from orchestrator.contract.errors import fail
 from orchestrator.contract.exchange import Clip, StageOutcome, StageRequest
-from orchestrator.contract.mediafile import (
-    OPEN_OPTIONS,
-    MediaFile,
-    not_media,
-    refuse_other_files,
-)
+from orchestrator.contract.mediafile import MediaFile, not_media
 from orchestrator.contract.report import Report
+from orchestrator.stagekit.opening import open_media
 
 from .blanks import Blanks, zero_is_silence
 from .claims import Claim, claim
@@ -69,7 +65,7 @@ def run(request: StageRequest, model: None, report: Report) -> StageOutcome:
     path = Path(request.media)
     with MediaFile(path) as file:
         try:
-            container = av.open(file, "r", io_open=refuse_other_files, **OPEN_OPTIONS)
+            container = open_media(file)
         except _UNREADABLE as error:
             file.check()
             raise not_media(path) from error

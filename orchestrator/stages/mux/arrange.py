@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.contract.languages import english_name, normalise, three_letters
-from orchestrator.contract.mediafile import FORMATS
+from orchestrator.contract.mediafile import FAR, FORMATS, PROGRAM_STREAM
 from orchestrator.contract.tracks import OWN_FILM_TAG, OWN_TRACK
 
 from .film import PICTURE, Film, Stream
@@ -143,6 +143,8 @@ def arguments(
 
     # Some containers state times for decoding only; genpts works out when to show a picture.
     inputs = ["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-fflags", "+genpts"]
+    if film.format == PROGRAM_STREAM:
+        inputs += [part for name, value in FAR.items() for part in (f"-{name}", value)]
     inputs += ["-i", f"file:{source}"]
     for track in tracks:
         inputs += ["-protocol_whitelist", "file", "-f", "srt", "-i", f"file:{track.path}"]

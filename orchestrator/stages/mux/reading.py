@@ -9,7 +9,8 @@ from typing import Any
 import av
 from av.stream import Discard
 
-from orchestrator.contract.mediafile import OPEN_OPTIONS, MediaFile, not_media, refuse_other_files
+from orchestrator.contract.mediafile import MediaFile, not_media
+from orchestrator.stagekit.opening import open_media
 
 from .film import PICTURE, Chapter, Film, Stream
 
@@ -17,7 +18,7 @@ from .film import PICTURE, Chapter, Film, Stream
 def open_film(path: Path, file: MediaFile) -> Any:
     """The container in an opened file. Raises: Failure ``not_media``, or a storage error."""
     try:
-        return av.open(file, "r", io_open=refuse_other_files, **OPEN_OPTIONS)
+        return open_media(file, far=True)
     except (av.FFmpegError, ValueError) as error:
         file.check()
         raise not_media(path) from error

@@ -87,3 +87,5 @@ def _read(
         return tally(container, unframed, progress)
     except av.FFmpegError as error:
         raise NotFaithful(f"it cannot be read to its end: {error}") from error
+    except IndexError as error:  # PyAV knows no tracks that turn up later
+        raise NotFaithful("a track begins so late in it that it was not found") from error

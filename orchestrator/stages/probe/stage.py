@@ -18,14 +18,13 @@ from orchestrator.contract.keys import fingerprint
 from orchestrator.contract.media import ProbeResult
 from orchestrator.contract.mediafile import (
     LONGEST_SECONDS,
-    OPEN_OPTIONS,
     MediaFile,
     no_audio_track,
     not_media,
-    refuse_other_files,
 )
 from orchestrator.contract.report import Report
 from orchestrator.contract.tracks import audio_track, made_by_us, subtitle_track
+from orchestrator.stagekit.opening import open_media
 
 _UNREADABLE = (av.FFmpegError, OSError, ValueError, OverflowError)
 """What PyAV raises over damaged content. A disk that fails is told by ``MediaFile.check``."""
@@ -68,10 +67,8 @@ def probe(path: Path, decoders: str) -> ProbeResult:
             mark = fingerprint(path)
         except OSError as error:
             raise Failure(describe_os_error(error, f"{path}: cannot be read")) from error
-        options = {**OPEN_OPTIONS, "io_open": refuse_other_files}
-        options["container_options"] = {**OPEN_OPTIONS["container_options"], **limits}
         try:
-            with av.open(file, "r", **options) as container:
+            with open_media(file, limits) as container:
                 return describe(path, mark, container)
         except _UNREADABLE:
             file.check()

@@ -12,12 +12,12 @@ import orchestrator.contract
 CONTRACT = Path(orchestrator.contract.__path__[0])
 CHECKOUT = CONTRACT.parents[1]
 SHARED = ("orchestrator.contract", "orchestrator.stagekit")
-NEED_NUMPY = frozenset({"orchestrator.stagekit.silero"})
+NEED_NUMPY_OR_AV = frozenset({"orchestrator.stagekit.silero", "orchestrator.stagekit.opening"})
 MODULES = sorted(
     f"{package}.{path.stem}"
     for package in SHARED
     for path in (CHECKOUT / package.replace(".", "/")).glob("*.py")
-    if path.stem != "__init__" and f"{package}.{path.stem}" not in NEED_NUMPY
+    if path.stem != "__init__" and f"{package}.{path.stem}" not in NEED_NUMPY_OR_AV
 )
 
 IMPORT_ALONE = """
