@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 MIB = 1 << 20
 
@@ -11,9 +11,10 @@ MIB = 1 << 20
 class Tolerance:
     """How much wear a worker may show before it is replaced.
 
-    ``growth_bytes`` is over the memory it had after its first attempt, when its model and buffers
-    are in place; of a large model, ``growth_share`` of that memory. A new process costs a load, a
-    few seconds: once in ``attempts`` that is nothing, and a leak of 1 MiB a file stays harmless.
+    ``growth_bytes`` is over the memory, of the machine or of a GPU, that it had after its first
+    attempt, when its model and buffers are in place; of a large model, ``growth_share`` of that.
+    A new process costs a load, a few seconds: once in ``attempts`` that is nothing, and a leak of
+    1 MiB a file stays harmless.
     """
 
     attempts: int = 200
@@ -22,18 +23,38 @@ class Tolerance:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Bytes that a worker held after its first and its last attempt; None: it never said."""
+
+    first: int | None = None
+    last: int | None = None
+
+    def after(self, held: int | None) -> Held:
+        if held is None:
+            return self
+        return Held(held if self.first is None else self.first, held)
+
+    def growth(self, limits: Tolerance) -> int | None:
+        """Bytes by which it grew, if these are more than it may."""
+        if self.first is None or self.last is None:
+            return None
+        growth = self.last - self.first
+        most = max(limits.growth_bytes, limits.growth_share * self.first)
+        return growth if growth > most else None
+
+
+@dataclass(frozen=True, slots=True)
 class Wear:
-    """What a worker has been through: resident bytes after its first and its last attempt."""
+    """What a worker has been through. ``rss`` is its resident memory, ``tensors`` are torch's on
+    its GPU."""
 
     attempts: int = 0
-    first_rss: int | None = None
-    last_rss: int | None = None
+    rss: Held = Held()
+    tensors: Held = Held()
 
-    def after(self, rss_bytes: int | None) -> Wear:
-        """The wear after one more attempt; ``rss_bytes`` None: it did not say."""
-        first = rss_bytes if self.first_rss is None else self.first_rss
-        last = self.last_rss if rss_bytes is None else rss_bytes
-        return replace(self, attempts=self.attempts + 1, first_rss=first, last_rss=last)
+    def after(self, rss_bytes: int | None, tensor_bytes: int | None = None) -> Wear:
+        """The wear after one more attempt; None: it did not say."""
+        return Wear(self.attempts + 1, self.rss.after(rss_bytes), self.tensors.after(tensor_bytes))
 
 
 def why_recycle(wear: Wear, ok: bool, limits: Tolerance = Tolerance()) -> str | None:
@@ -42,11 +63,10 @@ def why_recycle(wear: Wear, ok: bool, limits: Tolerance = Tolerance()) -> str | 
         return "after a failure"
     if wear.attempts >= limits.attempts:
         return f"after {wear.attempts} attempts"
-    if wear.first_rss is None or wear.last_rss is None:
-        return None
-    growth = wear.last_rss - wear.first_rss
-    if growth > max(limits.growth_bytes, limits.growth_share * wear.first_rss):
+    if (growth := wear.rss.growth(limits)) is not None:
         return f"grew by {growth // MIB} MiB"
+    if (growth := wear.tensors.growth(limits)) is not None:
+        return f"grew by {growth // MIB} MiB on the GPU"
     return None
 
 

@@ -281,7 +281,7 @@ class Pool:
         rss = _bytes(message.data.get("rss_bytes"))
         worker.rss_bytes = rss or worker.rss_bytes
         worker.vram_bytes = _bytes(message.data.get("peak_vram_bytes")) or worker.vram_bytes
-        worker.wear = worker.wear.after(rss)
+        worker.wear = worker.wear.after(rss, _bytes(message.data.get("tensor_bytes")))
         worker.last_used = self._clock()
         why = why_recycle(worker.wear, message.ok, self._tolerance)
         worker.phase, worker.owner = Phase.IDLE, None

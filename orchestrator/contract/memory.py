@@ -51,6 +51,15 @@ def rss_bytes() -> int | None:
         return None
 
 
+def tensor_bytes() -> int | None:
+    """GPU memory that torch's tensors take now, without what torch keeps for the next ones.
+
+    After an attempt that is the model, and what leaks. None: torch was not used on a GPU.
+    """
+    cuda = _torch_cuda()
+    return None if cuda is None else int(cuda.memory_allocated())
+
+
 def _peak_rss() -> int | None:
     try:
         _, found, rest = _STATUS.read_bytes().partition(b"VmHWM:")
@@ -81,3 +90,4 @@ class _Cuda:
     is_initialized: Callable[[], bool]
     reset_peak_memory_stats: Callable[[], None]
     max_memory_reserved: Callable[[], int]
+    memory_allocated: Callable[[], int]

@@ -32,7 +32,7 @@ from orchestrator.contract.exchange import (
     load_settings,
 )
 from orchestrator.contract.files import FileRecord
-from orchestrator.contract.memory import PeakMeter, rss_bytes
+from orchestrator.contract.memory import PeakMeter, rss_bytes, tensor_bytes
 from orchestrator.contract.messages import Finished
 from orchestrator.contract.paths import AttemptFolder
 from orchestrator.contract.records import from_json, to_json
@@ -130,6 +130,7 @@ def serve_attempt(server: StageServer, attempt: Path, new_report: NewReport) -> 
             "load_seconds": result.load_seconds,
             "run_seconds": result.run_seconds,
             "rss_bytes": rss_bytes(),
+            "tensor_bytes": tensor_bytes(),
             "peak_rss_bytes": result.peak_rss_bytes,
             "peak_vram_bytes": result.peak_vram_bytes,
         },

@@ -14,6 +14,13 @@ def after(*rss: int | None) -> Wear:
     return wear
 
 
+def after_on_gpu(*tensors: int | None) -> Wear:
+    wear = Wear()
+    for one in tensors:
+        wear = wear.after(50 * MIB, None if one is None else one * MIB)
+    return wear
+
+
 @pytest.mark.parametrize(
     ("wear", "ok", "why"),
     [
@@ -28,6 +35,10 @@ def after(*rss: int | None) -> Wear:
         (after(50, None), True, None),  # it did not say
         (after(None, None), True, None),
         (after(None, 50), True, None),  # the first reading there is counts
+        (after_on_gpu(50, 150), True, None),
+        (after_on_gpu(50, 151), True, "grew by 101 MiB on the GPU"),
+        (after_on_gpu(1000, 1499), True, None),
+        (after_on_gpu(None, 50), True, None),
     ],
 )
 def test_a_worker_goes_after_a_failure_and_when_it_is_worn(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from orchestrator.contract import memory
-from orchestrator.contract.memory import PeakMeter, rss_bytes
+from orchestrator.contract.memory import PeakMeter, rss_bytes, tensor_bytes
 
 MIB = 1 << 20
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets a peak")
@@ -44,6 +44,7 @@ def test_without_proc_the_peak_is_that_of_the_process(
 def test_without_a_gpu_there_is_no_peak_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     assert PeakMeter().vram_bytes() is None
+    assert tensor_bytes() is None
     unused = SimpleNamespace(is_initialized=lambda: False)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=unused))
     assert PeakMeter().vram_bytes() is None
@@ -60,7 +61,9 @@ def test_what_torch_held_on_a_gpu_is_counted_anew(monkeypatch: pytest.MonkeyPatc
         is_initialized=lambda: True,
         reset_peak_memory_stats=lambda: calls.append("reset"),
         max_memory_reserved=reserved,
+        memory_allocated=lambda: 2 * MIB,
     )
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    assert tensor_bytes() == 2 * MIB
     assert PeakMeter().vram_bytes() == 3 * MIB
     assert calls == ["reset", "read"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from orchestrator.contract.errors import fail
 from orchestrator.contract.exchange import StageOutcome
 
+LEAKED = []
 CUE = "1\n00:00:00,000 --> 00:00:01,000\nHello from {name}\n"
 
 
@@ -39,6 +40,11 @@ def reads_media(request, report):
     with open(request.media, "rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     request.output("words").write_text(CUE.format(name=digest))
+
+
+def leaks(request, report):
+    """It keeps 64 MiB of each attempt."""
+    LEAKED.append(b"x" * (64 << 20))
 
 
 def raises(request, report):
@@ -250,6 +256,7 @@ FAULTS = {
     function.__name__: function
     for function in (
         reads_media,
+        leaks,
         raises,
         fails,
         fails_for_bad_names,
