@@ -31,6 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"FAIL  Python: this is {found} at {sys.executable}")
         print("      fix: install Python 3.11 or later and run this with it")
         return EXIT_PREFLIGHT
+    from orchestrator.terminal import run_command
+
+    return run_command(lambda: _report(options))
+
+
+def _report(options: argparse.Namespace) -> int:
     done = []
     for check in _all(options):
         done.append(check)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from batch.options import Options
-from orchestrator.contract.errors import ExitCode, Failure
+from orchestrator.contract.errors import ExitCode
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.settings import (
     LoadedSettings,
@@ -19,7 +19,7 @@ from orchestrator.settings import (
     parse_assignments,
     work_folder,
 )
-from orchestrator.terminal import accept_any_text, printable_line, tell_error
+from orchestrator.terminal import accept_any_text, printable_line, run_command
 
 _SETTING_FLAGS = (
     ("--input-dir", "input_dir", "DIR", "the library (or give it without a flag)"),
@@ -43,49 +43,51 @@ _SETTING_FLAGS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the batch; returns the exit code (``docs/troubleshooting.md`` lists them)."""
     accept_any_text()
-    parser = _parser()
-    given = parser.parse_args(arguments)
-    if given.print_config:
-        print(explained_defaults(), end="")
-        return ExitCode.OK
+    given = _parser().parse_args(arguments)
+    return run_command(lambda: _act(given))
+
+
+def _act(given: argparse.Namespace) -> int:
     try:
-        options = _options(given)
-        if given.explain is not None:
-            from batch.explain import from_running_batch
-
-            lines = from_running_batch(options, given.explain)
-            if lines is not None:
-                print("\n".join(lines))
-                return ExitCode.OK
-            options = replace(options, dry_run=True)
-        if given.quarantine or given.release is not None:
-            from batch.quarantine import listing, release
-
-            work = WorkFolder(work_folder(options.loaded.settings).absolute())
-            released = [] if given.release is None else [release(work, given.release)]
-            for line in released or listing(work, as_json=options.json):
-                print(line)
-            return ExitCode.OK
-        if given.timeline is not None:
-            from batch.timeline_page.make import make_page
-
-            work = WorkFolder(work_folder(options.loaded.settings).absolute())
-            print(printable_line(str(make_page(work, given.timeline))))
-            return ExitCode.OK
-        from batch.load import counters
-
-        load_since = counters()  # a quarter of a second is imported now: long enough for a sample
-        from batch.session import run_session
-
-        return run_session(options, load_since)
-    except (Failure, OSError, BaseExceptionGroup) as error:
-        told = tell_error(error)
-        if told is None:
-            raise
-        return told
+        return _do(given)
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         return ExitCode.INTERRUPTED
+
+
+def _do(given: argparse.Namespace) -> int:
+    if given.print_config:
+        print(explained_defaults(), end="")
+        return ExitCode.OK
+    options = _options(given)
+    if given.explain is not None:
+        from batch.explain import from_running_batch
+
+        lines = from_running_batch(options, given.explain)
+        if lines is not None:
+            print("\n".join(lines))
+            return ExitCode.OK
+        options = replace(options, dry_run=True)
+    if given.quarantine or given.release is not None:
+        from batch.quarantine import listing, release
+
+        work = WorkFolder(work_folder(options.loaded.settings).absolute())
+        released = [] if given.release is None else [release(work, given.release)]
+        for line in released or listing(work, as_json=options.json):
+            print(line)
+        return ExitCode.OK
+    if given.timeline is not None:
+        from batch.timeline_page.make import make_page
+
+        work = WorkFolder(work_folder(options.loaded.settings).absolute())
+        print(printable_line(str(make_page(work, given.timeline))))
+        return ExitCode.OK
+    from batch.load import counters
+
+    load_since = counters()  # a quarter of a second is imported now: long enough for a sample
+    from batch.session import run_session
+
+    return run_session(options, load_since)
 
 
 def _parser() -> argparse.ArgumentParser:

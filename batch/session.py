@@ -136,6 +136,7 @@ def _run(
     from batch.timeline_page.make import page_at_end  # not needed before
 
     timeline = page_at_end(folder)
+    state.end_run(run_id, time.time(), code)
     if not options.json:
         from batch.report import print_report
 
@@ -146,7 +147,6 @@ def _run(
             log_path=folder / LOG_NAME,
             timeline=timeline,
         )
-    state.end_run(run_id, time.time(), code)
     return code
 
 

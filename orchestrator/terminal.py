@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+from collections.abc import Callable
 from typing import TextIO
 
 from orchestrator.contract.errors import (
     ErrorInfo,
+    ExitCode,
     Failure,
     exit_code_of,
     storage_error_in,
@@ -55,7 +58,37 @@ def print_failure(info: ErrorInfo, stream: TextIO) -> None:
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
-def tell_error(error: BaseException) -> int | None:
+def run_command(act: Callable[[], int]) -> int:
+    """Do what a command is for, and return its exit code; what ended it early is told.
+
+    A reader of its output that went away (``| head``) ends a command without a word; where all was
+    done already, that counts.
+    """
+    code: int = ExitCode.READER_GONE
+    try:
+        code = act()
+        sys.stdout.flush()  # it may be a file, on a disk that is full
+        return code
+    except BrokenPipeError:  # what else has a pipe takes care of it
+        _throw_output_away()
+        return code
+    except (Failure, OSError, BaseExceptionGroup) as error:
+        told = _tell(error)
+        if told is None:
+            raise
+        return told
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+def _throw_output_away() -> None:
+    """What is left in the buffer of standard output: else Python complains of it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _tell(error: BaseException) -> int | None:
     """Tell what ended a command, and return its exit code; None: it is a bug, and not told."""
     if isinstance(error, Failure):
         info: ErrorInfo | None = error.info

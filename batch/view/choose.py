@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-from rich.console import Console
-
 from batch.events import Event
 from batch.view.dry_run import DryRunView
 from batch.view.jsonlines import JsonView
 from batch.view.live import LiveView
 from batch.view.plain import PlainView
+from orchestrator.console import Console
 
 _DUMB = frozenset({"", "dumb", "unknown"})
 
@@ -51,7 +50,7 @@ def is_live_terminal(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def make_console(stream: TextIO, environ: Mapping[str, str]) -> Console:
-    """A rich console on ``stream`` that never interprets markup in what it is given."""
+    """A console on ``stream`` that never interprets markup in what it is given."""
     return Console(
         file=stream,
         force_terminal=is_live_terminal(stream, environ),

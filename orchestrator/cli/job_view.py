@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from orchestrator.console import Console
 from orchestrator.contract import messages
 from orchestrator.contract.job import Job, read_job
 from orchestrator.contract.messages import Message

@@ -10,15 +10,7 @@ from collections.abc import Sequence
 from orchestrator.catalogue import StageInstance
 from orchestrator.cli.pipeline import STAND_IN
 from orchestrator.cli.surroundings import Surroundings, add_settings_options, look_around
-from orchestrator.contract.errors import (
-    ErrorClass,
-    ErrorInfo,
-    ExitCode,
-    Failure,
-    describe_os_error,
-    exit_code_of,
-    fail,
-)
+from orchestrator.contract.errors import ErrorClass, ErrorInfo, ExitCode, Failure, fail
 from orchestrator.preflight.context import Loading
 from orchestrator.preflight.loading import load_models
 from orchestrator.provision.environments import Environment, ensure_environment
@@ -30,29 +22,24 @@ from orchestrator.provision.progress import show_bytes
 from orchestrator.settings import planned_stages
 from orchestrator.setup import build_options, model_store, needed_environments, say
 from orchestrator.stagemodels import check_named_models, choose_models, named_models
-from orchestrator.terminal import print_failure, printable
+from orchestrator.terminal import print_failure, printable, run_command
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the first word says: list, fetch or remove."""
     given = _parser().parse_args(arguments)
-    try:
-        around = look_around(given)
-        store = model_store(around.values, around.loaded.catalogue, around.work)
-        if given.action == "list":
-            return _list(around, store)
-        around.work.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if given.action == "remove":
-            return _remove(store, given.names)
-        return _fetch(around, store, given.names)
-    except Failure as failure:
-        print_failure(failure.info, sys.stderr)
-        return exit_code_of(failure.info)
-    except OSError as error:
-        print_failure(describe_os_error(error, "looking after the models"), sys.stderr)
-        return ExitCode.RESUMABLE
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+    return run_command(lambda: _act(given))
+
+
+def _act(given: argparse.Namespace) -> int:
+    around = look_around(given)
+    store = model_store(around.values, around.loaded.catalogue, around.work)
+    if given.action == "list":
+        return _list(around, store)
+    around.work.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if given.action == "remove":
+        return _remove(store, given.names)
+    return _fetch(around, store, given.names)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,13 +13,13 @@ from orchestrator.catalogue import StageInstance
 from orchestrator.catalogue.model import MEDIA
 from orchestrator.cli.picture import Box, draw, pen_for
 from orchestrator.cli.surroundings import Surroundings, add_settings_options, look_around
-from orchestrator.contract.errors import ExitCode, Failure, exit_code_of
+from orchestrator.contract.errors import ExitCode
 from orchestrator.prepare import ALWAYS_PUBLISHED
 from orchestrator.provision.environments import find_ready
 from orchestrator.provision.models import Store, find_ready_model
 from orchestrator.settings import TARGETS, planned_stages
 from orchestrator.setup import build_options, model_store
-from orchestrator.terminal import print_failure, printable
+from orchestrator.terminal import printable, run_command
 
 STAND_IN = "LANGUAGE"
 """In the place of a language where none is set."""
@@ -28,11 +28,11 @@ STAND_IN = "LANGUAGE"
 def main(arguments: Sequence[str]) -> int:
     """Print the picture."""
     given = _parser().parse_args(arguments)
-    try:
-        print(picture(look_around(given), sys.stdout.encoding, _columns()))
-    except Failure as failure:
-        print_failure(failure.info, sys.stderr)
-        return exit_code_of(failure.info)
+    return run_command(lambda: _show(look_around(given)))
+
+
+def _show(around: Surroundings) -> int:
+    print(picture(around, sys.stdout.encoding, _columns()))
     return ExitCode.OK
 
 

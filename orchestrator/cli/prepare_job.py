@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from orchestrator.contract.errors import ErrorClass, ExitCode, Failure, exit_code_of, fail
+from orchestrator.contract.errors import ErrorClass, ExitCode, Failure, fail
 from orchestrator.contract.exchange import Clip
 from orchestrator.contract.job import Job, Publication, Source
 from orchestrator.contract.media import ProbeResult
@@ -22,7 +22,7 @@ from orchestrator.prepare import JobMaker, current_user, remember_latest
 from orchestrator.prober import open_prober
 from orchestrator.settings import load_settings, parse_assignments, resolved, work_folder
 from orchestrator.setup import Ready, make_ready
-from orchestrator.terminal import accept_any_text, print_failure, printable_line
+from orchestrator.terminal import accept_any_text, printable_line, run_command
 from orchestrator.timecode import parse_time
 
 _WORKFLOWS = {"transcribe": "transcribe", "subtitle_gen": "subtitle-gen"}
@@ -32,15 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make a job; prints its folder and what was chosen for it, and why."""
     accept_any_text()
     given = _parser().parse_args(arguments)
-    try:
-        folder, job, hardware = prepare(given)
-    except Failure as failure:
-        print_failure(failure.info, sys.stderr)
-        return exit_code_of(failure.info)
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    _describe(folder, job, hardware)
-    return ExitCode.OK
+    return run_command(lambda: _describe(*prepare(given)))
 
 
 def prepare(given: argparse.Namespace) -> tuple[JobFolder, Job, Hardware]:
@@ -176,7 +168,7 @@ def _publication(
     return Publication(str(folder), media_stem(media.name), ready.recipe.extensions)
 
 
-def _describe(folder: JobFolder, job: Job, hardware: Hardware) -> None:
+def _describe(folder: JobFolder, job: Job, hardware: Hardware) -> int:
     gpus = ", ".join(f"{gpu.name} ({gpu.memory_bytes / 1e9:.0f} GB)" for gpu in hardware.gpus)
     print(f"job      {job.id}")
     print(f"folder   {printable_line(str(folder.root))}")
@@ -189,6 +181,7 @@ def _describe(folder: JobFolder, job: Job, hardware: Hardware) -> None:
     for choice in job.choices:
         print(printable_line(f"setting  {choice['key']} = {choice['value']}: {choice['reason']}"))
     print("next     run-pipeline --job latest")
+    return ExitCode.OK
 
 
 if __name__ == "__main__":

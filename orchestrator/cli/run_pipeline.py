@@ -28,7 +28,7 @@ from orchestrator.jobs import BY_HAND_RUN, LATEST, find_job
 from orchestrator.launcher import JobCommand, Orders, job_argv, run_job_process
 from orchestrator.retention import choose, free, freeable
 from orchestrator.settings import load_settings, work_folder
-from orchestrator.terminal import accept_any_text, print_failure, printable_line, tell_error
+from orchestrator.terminal import accept_any_text, print_failure, printable_line, run_command
 from orchestrator.turns import BY_HAND, turn
 
 _DAY = 86400.0
@@ -44,17 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return models.main(words[1:])
     given = _parser().parse_args(words)
     act = {"status": _status, "clean": _clean}.get(given.action, _run)
-    try:
-        code = act(given, _work(given))
-        sys.stdout.flush()  # it may be a file, on a disk that is full
-        return code
-    except (Failure, OSError, BaseExceptionGroup) as error:
-        told = tell_error(error)
-        if told is None:
-            raise
-        return told
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+    return run_command(lambda: act(given, _work(given)))
 
 
 def _parser() -> argparse.ArgumentParser:

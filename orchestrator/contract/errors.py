@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """Process exit codes. 75 is ``EX_TEMPFAIL`` of sysexits.h; 130 and 143 are 128 + signal."""
+    """Process exit codes. 75 is ``EX_TEMPFAIL`` of sysexits.h; those above 128 are 128 + signal."""
 
     OK = 0
     INTERNAL = 1
@@ -29,6 +29,7 @@ class ExitCode(IntEnum):
     ALREADY_RUNNING = 10
     RESUMABLE = 75
     INTERRUPTED = 130
+    READER_GONE = 141
     TERMINATED = 143
 
 

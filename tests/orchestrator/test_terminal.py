@@ -1,6 +1,9 @@
 """What a terminal is shown."""
 
 import io
+import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -84,3 +87,41 @@ def test_a_stream_that_does_not_know_its_encoding_gets_ascii() -> None:
     stream = io.StringIO()
     print_failure(ErrorInfo("odd", "é"), stream)
     assert stream.getvalue() == "error: \\xe9 (odd)\n"
+
+
+def without_a_reader(code: str) -> tuple[int, str]:
+    """Exit status and standard error of a program whose output nobody reads any more."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", f"import sys\n{code}"],
+            stdin=subprocess.DEVNULL,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    return ended.returncode, ended.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe there is told otherwise")
+@pytest.mark.parametrize(
+    ("act", "code"),
+    [
+        ("def act():\n    print('x' * 100_000)\n    return 0", 141),
+        ("def act():\n    print('it is done')\n    return 5", 5),
+        (
+            "from orchestrator.console import Console\n"
+            "def act():\n    Console().print('x')\n    return 5",
+            5,
+        ),
+    ],
+    ids=["amid its output", "at its end", "on a console"],
+)
+def test_a_reader_that_went_away_ends_a_command_without_a_word(act: str, code: int) -> None:
+    run = "from orchestrator.terminal import run_command\nsys.exit(run_command(act))"
+    assert without_a_reader(f"{act}\n{run}") == (code, "")
