@@ -6,6 +6,7 @@ comes along with a problem code, so that it is reported instead of silently miss
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -333,11 +334,12 @@ _TYPE_BITS = 0o170000
 _BY_DESCRIPTOR = os.scandir in os.supports_fd
 _EXCLUDED_DETAIL = "left out by the include and exclude patterns"
 _by_name = itemgetter(0)
+_LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
 def _stat_problem(entry: os.DirEntry[str], error: OSError) -> str | None:
     """What a candidate's failed stat means; None if it was removed in the meantime."""
-    if entry.is_symlink():
+    if error.errno in _LEADS_NOWHERE and entry.is_symlink():
         return "broken_symlink"
     return None if isinstance(error, FileNotFoundError) else "unreadable_file"
 

@@ -21,7 +21,7 @@ _PROBLEMS: dict[str, tuple[str, str, ErrorClass, bool]] = {
         False,
     ),
     "broken_symlink": (
-        "{path} is a symbolic link to something that is not there",
+        "{path} is a symbolic link that leads nowhere",
         "Remove the link, or make its target available (a disk that is not mounted?).",
         ErrorClass.INPUT,
         True,

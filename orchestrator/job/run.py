@@ -261,9 +261,11 @@ class _JobRun:
         facts = self._facts()
         wanted = deliveries(self._job, self._artefacts, self._store, facts)
         if wanted and facts.get("cues") == 0:
-            self._warnings.append(
-                StageWarning("no_speech", "no speech was found, so there is nothing to publish")
+            silent = StageWarning(
+                "no_speech", "no speech was found, so there is nothing to publish"
             )
+            if all(one.code != silent.code for one in self._warnings):
+                self._warnings.append(silent)
             return ()
         intents = {delivery: intent_of(delivery) for delivery in wanted}
         self._record_intents(intent for intent in intents.values() if intent is not None)
