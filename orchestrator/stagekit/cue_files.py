@@ -30,12 +30,18 @@ class CueJob:
     def script(self) -> Script:
         return Script(self.cues, self.rules)
 
-    def copy(self, report: Report) -> StageOutcome:
-        """The answer where the speech is in the target language already."""
-        report.warning(
-            "translation_not_needed",
-            f"The speech is in the language {self.target} already: its subtitles were copied.",
-        )
+    def without_model(self, report: Report) -> StageOutcome | None:
+        """The answer where there is nothing to translate, else None.
+
+        The language of a file without speech is a guess, and need not be one that a model knows.
+        """
+        if self.cues and self.source != self.target:
+            return None
+        if self.cues:
+            report.warning(
+                "translation_not_needed",
+                f"The speech is in the language {self.target} already: its subtitles were copied.",
+            )
         lines = [cue.lines for cue in self.cues]
         self._write(lines, f"Made by batch-subtitles (language {self.target}, not translated).")
         return StageOutcome(metrics={"cues": len(lines)})

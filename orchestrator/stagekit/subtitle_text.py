@@ -9,7 +9,6 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 AFTER_SENTENCE = 0.0
 AFTER_CLAUSE = 4.0
@@ -23,9 +22,19 @@ _SENTENCE_END = re.compile(r"[.!?…。！？｡।؟۔]['\"’”»)\]」』]*$
 _CLAUSE_END = re.compile(r"[,;:、，；：،؛—–]['\"’”»)\]」』]*$|-$")
 _ABBREVIATION = re.compile(r"^(mr|mrs|ms|dr|st|prof|sr|jr|vs|mt|m|mme|[a-z])\.$", re.IGNORECASE)
 _NOT_FIRST = frozenset(
-    "、。，．！？；：」』）］｝〉》】’”ー々ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ%…‥・"
+    "、。，．！？；：」』）］｝〉》】〕〗〙〟’”%％…‥・｡､｣･゛゜ﾞﾟ"
+    "ー々〻ゝゞヽヾぁぃぅぇぉっゃゅょゎゕゖァィゥェォッャュョヮヵヶｰｧｨｩｪｫｬｭｮｯ"
+    "\u0e2f\u0e30\u0e32\u0e33\u0e45\u0e46"  # Thai: vowels behind their consonant; ๆ repeats, ฯ cuts
+    "\u0eaf\u0eb0\u0eb2\u0eb3\u0ebd\u0ec6"  # Lao: the same
+    "\u17d4\u17d5\u17d6\u17d7\u104a\u104b"  # Khmer and Myanmar: stops, and a sign that repeats
 )
-_NOT_LAST = frozenset("「『（［｛〈《【‘“")
+_CLOSES_SYLLABLE = re.compile("[\u1000-\u1021]\u1037?\u103a")
+"""A Burmese consonant whose vowel is killed: it ends the syllable before it."""
+_NOT_LAST = frozenset(
+    "「『（［｛〈《【〔〖〘〝｢‘“"
+    "\u0e40\u0e41\u0e42\u0e43\u0e44\u0ec0\u0ec1\u0ec2\u0ec3\u0ec4"  # Thai, Lao: vowels before it
+    "\u17d2\u1039"  # Khmer, Myanmar: the next consonant stands below this one
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +62,14 @@ def visible(text: str) -> str:
 
 
 def columns(text: str) -> int:
-    """Width in columns: East Asian wide characters take two, combining marks none."""
+    """Width in columns: East Asian wide characters take two; marks above and below others, and
+    what is not seen itself, take none."""
     return sum(_columns(c) for c in text) if not text.isascii() else len(text)
 
 
 def _columns(character: str) -> int:
-    if unicodedata.combining(character):
+    # Of the other formatting characters (Cf), which `visible` takes out, some are seen.
+    if character in _KEPT_FORMATTING or unicodedata.category(character) in {"Mn", "Me"}:
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
@@ -86,6 +97,16 @@ def writes_without_spaces(character: str) -> bool:
     )
 
 
+def may_part(left: str, right: str) -> bool:
+    """Whether the one text may end a line and the other begin the next, by the characters there.
+
+    What Whisper gives as a word of Thai or Japanese may begin with a vowel sign, or a small kana.
+    """
+    mark = unicodedata.category(right[0]).startswith("M")
+    bound = mark or right[0] in _NOT_FIRST or left[-1] in _NOT_LAST
+    return not bound and not _CLOSES_SYLLABLE.match(right)
+
+
 def joined(text: str, following: str) -> str:
     """Both on one line, with a space between them where their script has spaces."""
     if not text or not following:
@@ -107,12 +128,10 @@ def _pieces(token: str) -> list[str]:
     if token.isascii():
         return [token]
     pieces = [token[0]]
-    for left, right in pairwise(token):
-        # A vowel sign or tone mark stays with its letter.
-        may_break = writes_without_spaces(left) and writes_without_spaces(right)
-        if unicodedata.category(right).startswith("M") or right in _NOT_FIRST or left in _NOT_LAST:
-            may_break = False
-        if may_break:
+    for at in range(1, len(token)):
+        left, right = token[at - 1], token[at]
+        unspaced = writes_without_spaces(left) and writes_without_spaces(right)
+        if unspaced and may_part(left, token[at : at + 3]):
             pieces.append(right)
         else:
             pieces[-1] += right

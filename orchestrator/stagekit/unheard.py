@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from orchestrator.stagekit.packing import Packed
 from orchestrator.stagekit.speech import Turn
 
 LEAST = 2.0
@@ -14,11 +15,12 @@ _BREATH = 2.0
 """Seconds of silence over which people go on with what they say."""
 
 
-def unheard(turns: Sequence[Turn], spoken: Sequence[Turn]) -> list[Turn]:
+def unheard(turns: Sequence[Turn], spoken: Sequence[Turn], longest: float) -> list[Turn]:
     """Stretches of speech that lie outside of what was recognised (``spoken``), in order.
 
     Where Whisper is given half a minute at once, it sometimes begins with a later sentence and says
-    nothing of those before it. A stretch has at least :data:`LEAST` seconds of speech.
+    nothing of those before it. A stretch has at least :data:`LEAST` seconds of speech; one of more
+    than ``longest`` seconds (music that was taken for speech) is cut.
     """
     starts = sorted(one.start for one in spoken)
     stretches: list[list[Turn]] = []
@@ -30,10 +32,20 @@ def unheard(turns: Sequence[Turn], spoken: Sequence[Turn]) -> list[Turn]:
         else:
             stretches.append([part])
     return [
-        Turn(parts[0].start, parts[-1].end)
+        piece
         for parts in stretches
         if sum(part.end - part.start for part in parts) >= LEAST
+        for piece in _cut(parts, longest)
     ]
+
+
+def _cut(parts: Sequence[Turn], longest: float) -> list[Turn]:
+    """The stretch that the parts make up, in pieces of at most ``longest`` seconds."""
+    whole = Turn(parts[0].start, parts[-1].end)
+    if whole.end - whole.start <= longest:
+        return [whole]
+    cut = Packed((whole,)).windows(parts, longest)
+    return [Turn(whole.start + one.start, whole.start + one.end) for one in cut]
 
 
 def _joined(spoken: Sequence[Turn]) -> list[Turn]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from orchestrator.contract.errors import fail
 from orchestrator.contract.languages import whisper_code
@@ -22,6 +22,8 @@ _INSTEAD = {
     "int8_float16": ("int8_float32", "int8", "float32"),
     "int8_bfloat16": ("int8_float16", "int8_float32", "int8", "float32"),
 }
+_EARLIER: Mapping[str | None, str] = {"yue": "zh"}
+"""Cantonese came with large-v3; models before it learned it as Chinese."""
 
 
 class Verdict(NamedTuple):
@@ -36,19 +38,35 @@ class Verdict(NamedTuple):
     source: str
 
 
-def known_language(asked: str | None, *, multilingual: bool) -> Verdict | None:
+def model_code(language: str, whisper: Any) -> str | None:
+    """What a multilingual model of faster-whisper's calls the language; None: it does not know it.
+
+    A language that has no token is silently left out, and the model answers in any.
+    """
+    code = whisper_code(language)
+    for one in (code, _EARLIER.get(code)):
+        if one and whisper.hf_tokenizer.token_to_id(f"<|{one}|>") is not None:
+            return one
+    return None
+
+
+def known_language(asked: str | None, whisper: Any) -> Verdict | None:
     """The language where nothing needs to be heard for it, else None.
+
+    ``whisper`` is a model of faster-whisper's.
 
     Raises: Failure ``language_unknown`` or ``model_english_only``.
     """
+    multilingual = whisper.model.is_multilingual
     if asked is None:
         return None if multilingual else Verdict("en", 1.0, "model")
-    code = whisper_code(asked)
+    code = model_code(asked, whisper) if multilingual else whisper_code(asked)
     if code is None:
         raise fail(
             "language_unknown",
-            f"Whisper does not know the language {asked!r}.",
-            "Name one of its 100 languages, or leave it out to have it detected.",
+            f"The Whisper model does not know the language {asked!r}.",
+            "Name a language that it knows (large-v3 knows 100), or leave it out to have it "
+            "detected.",
         )
     if code != "en" and not multilingual:
         raise fail(

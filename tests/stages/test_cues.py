@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.stagekit.subtitle_formats import Cue
-from orchestrator.stagekit.subtitle_text import columns
-from orchestrator.stages.subtitles.cues import LINGER, Rules, make_cues
+from orchestrator.stagekit.subtitle_text import columns, may_part
+from orchestrator.stages.subtitles.cues import LEAST, LINGER, Rules, make_cues
 from orchestrator.stages.subtitles.words import Word, join, words_of
 
 TINY = 1e-9
@@ -76,7 +76,8 @@ def test_cues_keep_their_distance_and_never_stay_too_long(words: list[Word]) -> 
     for cue in cues:
         assert 0 < cue.end - cue.start <= rules.max_duration + TINY
     for one, other in pairwise(cues):
-        assert other.start - one.end >= rules.min_gap - TINY
+        kept = one.end <= other.start - rules.min_gap + TINY
+        assert kept or (one.end <= other.start and one.end - one.start <= LEAST + TINY)
 
 
 @settings(deadline=None)
@@ -146,6 +147,25 @@ def test_scripts_without_spaces_are_counted_double_and_split_anywhere() -> None:
     assert all(" " not in line for cue in cues for line in cue.lines)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ท|ี่|น|ี่|เป|็|น|บ|้|าน|ข|อง|ผม|แล|ะ|เรา|อย|ู่|ท|ี่|น|ี่|มา|น|าน|แล|้|ว|คร|ั|บ",
+        "က|ျ|ွ|န|်|တ|ေ|ာ|်|တ|ိ|ု|့|သ|ည|်|ဤ|န|ေ|ရ|ာ|တ|ွ|င|်|န|ေ|ထ|ိ|ု|င|်|ပ|ါ|သ|ည|်",
+        "き|ょ|う|は|学|校|へ|行|って|から|、|コ|ーヒ|ー|を|飲|み|な|が|ら|ゆ|っ|く|り|ニ|ュ|ーヨ|ー|ク",
+    ],
+)
+def test_no_line_ends_inside_what_is_read_as_one(said: str) -> None:
+    pieces = said.split("|") * 4
+    rows = [{"word": one, "start": n / 10, "end": (n + 1) / 10} for n, one in enumerate(pieces)]
+    for width in (10, 14, 20, 42):
+        cues = make_cues(words_of([{"words": rows}], width), Rules(max_line_length=width))
+        shown = [line for cue in cues for line in cue.lines]
+        assert "".join(shown) == "".join(pieces)
+        assert all(columns(line) <= width for line in shown)
+        assert [pair for pair in pairwise(shown) if not may_part(*pair)] == []
+
+
 def test_fast_speech_is_shown_whole_although_it_is_too_fast() -> None:
     words = say("word " * 40, word_seconds=0.05)
     cues = make_cues(words, Rules())
@@ -197,6 +217,28 @@ def test_two_speakers_share_a_cue_as_a_dialogue() -> None:
     assert cue.lines == ("- Are you there?", "- Yes.")
     assert cue.speaker is None
     assert labelled(QUESTION, "name") == [("S1: Are you there?", "S2: Yes.")]
+
+
+def test_an_answer_between_two_sentences_stays_to_be_seen() -> None:
+    words = [
+        *(Word(one, at, at + 0.3, speaker="S1") for at, one in ((0.0, "Are"), (0.3, "you?"))),
+        Word("Yes.", 0.6, 0.75, speaker="S2"),
+        *(Word(one, at, at + 0.3, speaker="S1") for at, one in ((0.75, "Go"), (1.05, "then."))),
+    ]
+    before, answer, after = make_cues(words, Rules(speaker_labels="none"))
+    assert before.end == pytest.approx(answer.start - Rules().min_gap)
+    assert answer.start == 0.6
+    assert answer.end == pytest.approx(0.6 + LEAST)
+    assert after.start == answer.end
+
+
+def test_answers_one_on_the_other_are_never_shown_late_by_much() -> None:
+    words = [Word("No.", n * 0.1, n * 0.1 + 0.1, speaker=SPEAKERS[n % 2]) for n in range(50)]
+    cues = make_cues(words, Rules(speaker_labels="none"))
+    assert len(cues) == 50
+    for word, cue in zip(words, cues, strict=True):
+        assert word.start <= cue.start <= word.start + LEAST + 0.05
+    assert all(one.end <= other.start for one, other in pairwise(cues))
 
 
 def test_without_labels_every_speaker_has_a_cue_of_his_own() -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import tempfile
 import wave
+from collections.abc import Iterable
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ from orchestrator.contract.errors import Failure
 from orchestrator.contract.exchange import Clip
 from orchestrator.contract.media import choose_audio
 from orchestrator.stages.demux import line as line_module
+from orchestrator.stages.demux import witness as witness_module
 from orchestrator.stages.demux.claims import Claim
 from orchestrator.stages.demux.extent import Loss, audio_info, measure
 from orchestrator.stages.demux.gaps import (
@@ -287,6 +289,29 @@ def test_pictures_that_follow_the_last_sound_show_that_nothing_was_cut_off() -> 
         witness.saw_picture(n / 10)
     assert witness.follow(6.0, 10.0)
     assert not witness.follow(9.5, 60.0)
+
+
+def test_pictures_come_as_they_are_decoded_and_are_put_in_order_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ordered: list[int] = []
+
+    def counting(times: Iterable[float]) -> list[float]:
+        in_order = sorted(times)
+        ordered.append(len(in_order))
+        return in_order
+
+    monkeypatch.setattr(witness_module, "sorted", counting, raising=False)
+    witness = Witness()
+    for n in range(0, 3000, 3):
+        for picture in (n + 2, n, n + 1):
+            witness.saw_picture(picture / 10)
+    assert all(witness.covers(n, n + 1.0) for n in range(250))
+    assert ordered == [3000]
+    assert not witness.covers(299.5, 301.0)
+    witness.saw_picture(300.0)
+    assert witness.covers(299.0, 300.3)
+    assert ordered == [3000, 3001]
 
 
 def test_a_cue_long_behind_the_sound_is_what_a_file_is_as_long_as() -> None:

@@ -204,6 +204,14 @@ def test_a_pipeline_of_pyannotes_own_in_a_folder(
         assert error["code"] == code
 
 
+def test_a_speaker_whose_turns_all_go_to_others_is_none(pythons: Mapping[str, Path]) -> None:
+    script = Path(__file__).with_name("taken_over.py")
+    command = [pythons["diarization"], script]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    first, last = [[n, n + 1] for n in range(4)], [[n, n + 1] for n in range(4, 8)]
+    assert json.loads(answer.stdout.splitlines()[-1]) == [[[1, 1], first], [[3, 3], last]]
+
+
 def test_nobody_speaks(stages: Make, models: Mapping[str, ModelRef], tmp_path: Path) -> None:
     run, result = diarize(stages, tmp_path, (array("h", bytes(2 * 12 * RATE)), []), model=BUNDLED)
     assert result.ok

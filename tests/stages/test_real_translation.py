@@ -295,6 +295,27 @@ def test_whisper_refuses_what_it_cannot_do(
     assert result.error["code"] == "translation_no_model"
 
 
+@pytest.mark.parametrize(
+    ("stage", "model"),
+    [
+        ("translation", None),
+        ("translation_indic", None),
+        ("translation_offline", None),
+        ("translation_whisper", "base"),
+    ],
+)
+def test_a_file_without_speech_needs_no_model_of_its_language(
+    film: Make, models: Models, tmp_path: Path, stage: str, model: str | None
+) -> None:
+    made = film([])
+    made.inputs["audio"] = str(tmp_path / "not-needed.wav")
+    result = made.run(stage, model=model, settings={"target": "pt"})
+    assert result.ok, result.error
+    assert result.warnings == ()
+    assert made.json("cues")["cues"] == []
+    assert made.text("srt") == ""
+
+
 def test_indic_translation_needs_the_models_own_code(film: Make, tmp_path: Path) -> None:
     """Its models come from a model hub alone. What is shown is that the environment, whose pins
     exclude those of the others, is built and works, and that a folder without a model is said."""

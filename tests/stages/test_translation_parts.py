@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from orchestrator.contract.errors import Failure
 from orchestrator.contract.exchange import ModelRef
-from orchestrator.stagekit.cue_translation import Rules, Script
+from orchestrator.stagekit.cue_translation import Rules, Script, Unit, translate_cues
 from orchestrator.stagekit.subtitle_formats import Cue
 from orchestrator.stages.translation import checkpoint, limits
 from orchestrator.stages.translation_indic import directions
@@ -197,21 +199,33 @@ def test_a_file_that_is_something_else_is_refused(tmp_path: Path, data: bytes, r
 
 
 def test_whisper_translates_into_english_only() -> None:
-    assert check("jv", "en", "base", True) == "jw"
-    for source, target, model, multilingual in [
-        ("de", "fr", "base", True),
-        ("xh", "en", "base", True),
-        ("de", "en", "base.en", False),
-        ("de", "en", "large-v3-turbo", True),
-        ("de", "en", "/models/distil-small", True),
+    assert check("jv", "en", "base", knowing("jw")) == "jw"
+    assert check("yue", "en", "base", knowing("zh")) == "zh"
+    for source, target, name, whisper in [
+        ("de", "fr", "base", knowing("de")),
+        ("xh", "en", "base", knowing("de")),
+        ("fo", "en", "base", knowing("de")),
+        ("de", "en", "base.en", knowing("de", multilingual=False)),
+        ("de", "en", "large-v3-turbo", knowing("de")),
+        ("de", "en", "/models/distil-small", knowing("de")),
     ]:
         with pytest.raises(Failure) as caught:
-            check(source, target, model, multilingual)
+            check(source, target, name, whisper)
         assert caught.value.info.code == "translation_no_model"
 
 
+def knowing(*codes: str, multilingual: bool = True) -> Any:
+    """A model of faster-whisper's that has tokens for these languages."""
+    tokens = {f"<|{code}|>": number for number, code in enumerate(codes)}
+    return SimpleNamespace(
+        model=SimpleNamespace(is_multilingual=multilingual),
+        hf_tokenizer=SimpleNamespace(token_to_id=tokens.get),
+    )
+
+
 def script(*cues: tuple[float, float, str]) -> Script:
-    return Script([Cue(start, end, (text,)) for start, end, text in cues], Rules())
+    """Cues; ``|`` divides their lines."""
+    return Script([Cue(start, end, tuple(text.split("|"))) for start, end, text in cues], Rules())
 
 
 def test_short_sentences_are_heard_together_and_others_alone() -> None:
@@ -241,6 +255,52 @@ def test_a_sentence_longer_than_whisper_hears_is_heard_by_cues() -> None:
     found = windows(script(*((at * 7.0, at * 7.0 + 6.9, "and then") for at in range(6))))
     assert len(found) == 6
     assert max(unit.end - unit.start for unit in found) < LONGEST_WINDOW
+
+
+SHARED = (
+    (0.0, 4.0, "Yes. I went there yesterday.|And you?"),
+    (4.1, 8.0, "Me too. It was good,"),
+    (8.1, 11.5, "but a bit long."),
+    (12.0, 15.5, "- Hello.|- Hi."),
+    (16.0, 19.9, "♪|- And then?"),
+)
+"""Sentences in one cue, one that ends in the middle of a cue, two dialogues."""
+
+
+def test_sentences_that_share_a_cue_are_heard_together() -> None:
+    found = windows(script(*SHARED))
+    assert [(unit.text, unit.start, unit.end) for unit in found] == [
+        ("Yes. I went there yesterday. And you?", 0.0, 4.0),
+        ("Me too. It was good, but a bit long.", 4.1, 11.5),
+        ("Hello. Hi.", 12.0, 15.5),
+        ("", 16.0, 19.9),
+        ("And then?", 16.0, 19.9),
+    ]
+
+
+def test_what_is_heard_is_written_once() -> None:
+    whole = script(*SHARED)
+    said = [(1.2 * at, letter) for at, letter in enumerate("abcdefghijklmnopq")]
+    heard: list[str] = []
+
+    def hears(units: Sequence[Unit]) -> list[str]:
+        places = [(unit.start, unit.end) for unit in units]
+        texts = [" ".join(one for at, one in said if start <= at < end) for start, end in places]
+        heard.extend(" ".join(texts).split())
+        return texts
+
+    result = translate_cues(whole, hears, windows(whole))
+    assert result.untranslated == 0
+    assert len(heard) == len(set(heard)) > 10
+    shown = re.findall(r"\w+", " ".join(line for lines in result.lines for line in lines))
+    assert shown == heard
+
+
+def test_what_is_too_long_because_of_shared_cues_is_heard_by_cues() -> None:
+    shared = [(at * 7.0, at * 7.0 + 6.9, "it ends. And then") for at in range(6)]
+    found = windows(script(*shared))
+    assert [(unit.start, unit.end) for unit in found] == [(start, end) for start, end, _ in shared]
+    assert {unit.text for unit in found} == {"it ends. And then"}
 
 
 def test_a_little_more_is_heard_where_there_is_room() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.stagekit.speech import Turn
-from orchestrator.stages.asr_whisperx.pieces import compression_ratio, pieces, spread
+from orchestrator.stages.asr_whisperx.pieces import compression_ratio, end_to_end, pieces, spread
 
 
 def test_pieces_reach_a_little_beyond_their_speech() -> None:
@@ -42,6 +42,15 @@ def test_pieces_are_short_disjoint_and_hold_all_speech(edges: list[int], pad: fl
         for piece in found
     )
     assert covered == pytest.approx(sum(turn.end - turn.start for turn in turns))
+
+
+def test_pieces_laid_end_to_end_are_found_again_to_the_sample() -> None:
+    lengths = [480_000, 1, 7, 333_333, 479_999] * 12
+    found = end_to_end(lengths, 16_000)
+    cut = [(int(piece.start * 16_000), int(piece.end * 16_000)) for piece in found]
+    assert [end - start for start, end in cut] == lengths
+    assert all(one[1] == other[0] for one, other in pairwise(cut))
+    assert cut[0][0] == 0
 
 
 def test_words_are_spread_over_the_speech_by_their_length() -> None:

@@ -38,7 +38,7 @@ class Mode(Enum):
     """
 
     IN_ORDER = 1800.0  # half an hour of samples and spectrogram takes 250 MB
-    BATCHES = 300.0
+    BATCHES = 1500.0  # some 60 windows, so that nearly every batch of 16 is full
     SIDE_BY_SIDE = 120.0  # short, so that all threads end at about the same time
 
     @classmethod
@@ -127,7 +127,8 @@ def recognise(
         yield from segments
         return
     found = list(segments)
-    for stretch in unheard(turns, [Turn(one.start, one.end) for one in found]):
+    spoken = [Turn(one.start, one.end) for one in found]
+    for stretch in unheard(turns, spoken, mode.value):
         report.check_cancelled()
         found += _heard_alone(model.whisper, audio, stretch, options)
     yield from sorted(found, key=lambda segment: segment.start)

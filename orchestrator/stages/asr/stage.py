@@ -44,7 +44,7 @@ def run(request: StageRequest, model: Recogniser, report: Report) -> StageOutcom
     if not turns:
         report.warning("no_speech", "No speech was found in the audio: there is nothing to show.")
     packs = pack(turns, audio.seconds, settings, Mode.of(pieces, on_gpu=model.on_gpu))
-    verdict = known_language(request.language, multilingual=model.whisper.model.is_multilingual)
+    verdict = known_language(request.language, model.whisper)
     if verdict is None:
         heard = hear_languages(model.whisper, audio, turns, packs[0] if packs else Packed(()))
         verdict = heard_language(heard, read_json(request.input("audio_info"))["language"])

@@ -22,6 +22,8 @@ from orchestrator.stagekit.wavfile import SAMPLE_RATE, WavSamples
 from orchestrator.stagekit.whisper import choose_compute_type, listen
 from orchestrator.stagekit.whisper_folder import device_and_index, loading, whisper_folder
 
+from .pieces import end_to_end
+
 WINDOW_SECONDS = 30.0
 """Seconds that Whisper hears at once."""
 _PLACES = 5
@@ -150,15 +152,19 @@ def recognise(
     language: str,
     settings: Mapping[str, Any],
 ) -> list[tuple[str, float]]:
-    """What is said in each piece of the batch, and its mean log probability."""
-    pipeline, start = model.pipeline, batch[0].start
-    pipeline.vad_model = GivenPieces([Turn(one.start - start, one.end - start) for one in batch])
+    """What is said in each piece of the batch, and its mean log probability.
+
+    whisperx is given the pieces alone: hours may lie between two of them.
+    """
+    pipeline = model.pipeline
+    sounds = [sound(audio, *piece) for piece in batch]
+    pipeline.vad_model = GivenPieces(end_to_end([len(one) for one in sounds], SAMPLE_RATE))
     pipeline.options = replace(
         pipeline.options,
         beam_size=settings["beam_size"],
         initial_prompt=settings["initial_prompt"] or None,
         hotwords=settings["hotwords"] or None,
     )
-    samples = sound(audio, start, batch[-1].end)
+    samples = np.concatenate(sounds)
     found = pipeline.transcribe(samples, batch_size=len(batch), language=language)["segments"]
     return [(segment["text"], segment["avg_logprob"]) for segment in found]

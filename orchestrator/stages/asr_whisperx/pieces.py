@@ -35,6 +35,16 @@ def pieces(turns: Sequence[Turn], longest: float, pad: float) -> list[Turn]:
     ]
 
 
+def end_to_end(lengths: Sequence[int], rate: int) -> list[Turn]:
+    """From when to when each of the pieces is heard, where they are laid one behind the other.
+
+    ``lengths`` are in samples, ``rate`` of them to the second. All times are half a sample late:
+    whisperx rounds down.
+    """
+    edges = [(edge + 0.5) / rate for edge in accumulate(lengths, initial=0)]
+    return [Turn(*piece) for piece in pairwise(edges)]
+
+
 def spread(
     text: str, piece: Turn, turns: Sequence[Turn], language: str, probability: float
 ) -> list[Word]:

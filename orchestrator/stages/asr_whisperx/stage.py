@@ -68,7 +68,7 @@ def find_language(
     request: StageRequest, model: Recogniser, audio: WavSamples, turns: list[Turn]
 ) -> Verdict:
     """Raises: Failure ``language_unknown`` or ``model_english_only``."""
-    known = known_language(request.language, multilingual=model.whisper.model.is_multilingual)
+    known = known_language(request.language, model.whisper)
     if known is not None:
         return known
     stated = read_json(request.input("audio_info"))["language"]

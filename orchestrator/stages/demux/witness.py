@@ -6,6 +6,7 @@ A file that lost bytes, or its end, lost those of all its tracks.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left, bisect_right
 from itertools import pairwise
 from typing import Any
 
@@ -28,17 +29,23 @@ class Witness:
 
     def __init__(self) -> None:
         self._pictures = array("d")
+        self._in_order = True
         self._last_cue = (0.0, 0.0)
 
     def saw_picture(self, time: float) -> None:
         self._pictures.append(time)
+        self._in_order = False
 
     def saw_cue(self, start: float, end: float) -> None:
         self._last_cue = max(self._last_cue, (start, end))
 
     def covers(self, start: float, end: float) -> bool:
         """Whether the pictures went on through that time without a hole that would explain it."""
-        inside = sorted(time for time in self._pictures if start < time < end)
+        if not self._in_order:  # pictures come in the order in which they are decoded
+            self._pictures = array("d", sorted(self._pictures))
+            self._in_order = True
+        first = bisect_right(self._pictures, start)
+        inside = self._pictures[first : bisect_left(self._pictures, end, lo=first)]
         longest = max(b - a for a, b in pairwise([start, *inside, end]))
         return longest < min(_LONGEST_PAUSE, (end - start) / 2)
 

@@ -146,6 +146,9 @@ class _Rechecked(SpeakerDiarization):
             turns, reassigned(vectors, own, lengths), strict=True
         ):
             output.speaker_diarization[segment, track] = labels[place]
+        # Whose turns have all gone to others is no speaker any more.
+        left = [labels.index(label) for label in output.speaker_diarization.labels()]
+        output.speaker_embeddings = output.speaker_embeddings[left]
         return output
 
     def _voice(self, file: AudioFile, segment: Segment) -> npt.NDArray[np.float32]:

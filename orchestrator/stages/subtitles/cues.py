@@ -17,6 +17,9 @@ from .words import Word, join, with_speakers
 
 LINGER = 0.2
 """Seconds that a cue may stay after its last word; more only to reach the minimum duration."""
+LEAST = 0.4
+"""Seconds that a cue stays even where the next one is spoken sooner, and by which that one is shown
+late at most: eyes need about 0.2 s to get to a new subtitle, and as much to read a short word."""
 _SHORTEST = 0.001
 """Seconds: subtitle files count milliseconds, and a cue of none is dropped by players."""
 
@@ -102,12 +105,15 @@ def _cost(layout: Layout, rules: Rules, first: int, last: int) -> float:
 
 
 def _timed(cues: Sequence[Cue], rules: Rules) -> list[Cue]:
-    """Set the ends, and keep cues apart; starts are moved only where there is no other way."""
+    """Set the ends, and keep cues apart; starts are moved only where there is no other way.
+
+    A short answer between two sentences takes the gap behind it, and then what it lacks from the
+    sentence that follows.
+    """
     timed: list[Cue] = []
+    least = min(LEAST, rules.min_duration)
     for index, cue in enumerate(cues):
-        start = cue.start
-        if timed:
-            start = max(start, timed[-1].end + rules.min_gap)
+        start = max(cue.start, timed[-1].end) if timed else cue.start
         needed = columns("".join(cue.lines)) / rules.max_cps
         end = max(
             cue.end,
@@ -116,6 +122,10 @@ def _timed(cues: Sequence[Cue], rules: Rules) -> list[Cue]:
         )
         end = min(end, start + rules.max_duration)
         if index + 1 < len(cues):
-            end = min(end, cues[index + 1].start - rules.min_gap)
+            following = cues[index + 1].start
+            end = max(
+                min(end, following - rules.min_gap),
+                min(start + least, following + LEAST),
+            )
         timed.append(replace(cue, start=start, end=max(end, start + _SHORTEST)))
     return timed

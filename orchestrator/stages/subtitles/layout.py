@@ -15,6 +15,7 @@ from orchestrator.stagekit.subtitle_text import (
     columns,
     ends_clause,
     ends_sentence,
+    may_part,
     opens,
     writes_without_spaces,
 )
@@ -146,5 +147,6 @@ class Layout:
 
 
 def _breaks_anywhere(left: str, right: str) -> bool:
-    """Whether both sides are of a script written without spaces: Chinese, Japanese, Thai, …"""
-    return writes_without_spaces(left[-1]) and writes_without_spaces(right[0])
+    """Whether a line may end between two words that no space parts, as in Chinese and Thai."""
+    unspaced = writes_without_spaces(left[-1]) and writes_without_spaces(right[0])
+    return unspaced and may_part(left, right)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.stagekit.subtitle_text import columns
+from orchestrator.stagekit.subtitle_text import columns, may_part
 
 from .text import clean, split_wide
 
@@ -29,7 +29,8 @@ class Word:
 def words_of(segments: Iterable[Mapping[str, Any]], width: int) -> list[Word]:
     """All words in order. A segment without word times shares its time out by length.
 
-    Words wider than a line of ``width`` columns are cut into pieces.
+    Words wider than a line of ``width`` columns are cut into pieces; pieces that cannot stand apart
+    are one word. Where there are no spaces, recognition gives pieces of the model's vocabulary.
     """
     words: list[Word] = []
     for segment in segments:
@@ -40,7 +41,7 @@ def words_of(segments: Iterable[Mapping[str, Any]], width: int) -> list[Word]:
             speaker = one.get("speaker") or segment.get("speaker")
             pieces = _pieces(text.strip(), one["start"], one["end"], spaced, width)
             words.extend(replace(piece, speaker=speaker) for piece in pieces)
-    return _forwards(words)
+    return _forwards(_whole(words, width))
 
 
 def with_speakers(words: Sequence[Word]) -> list[Word]:
@@ -83,6 +84,22 @@ def _pieces(text: str, start: float, end: float, spaced: bool, width: int) -> li
         Word(piece, start + step * n, start + step * (n + 1), first and (spaced or n > 0))
         for n, (piece, first) in enumerate(pieces)
     ]
+
+
+def _whole(words: Iterable[Word], width: int) -> list[Word]:
+    """The words, each with those behind it that no line may begin with, as far as a line holds."""
+    whole: list[Word] = []
+    for word in words:
+        whole.append(word)
+        while len(whole) > 1 and _are_one(whole[-2], whole[-1], width):
+            last = whole.pop()
+            whole[-1] = replace(whole[-1], text=whole[-1].text + last.text, end=last.end)
+    return whole
+
+
+def _are_one(before: Word, word: Word, width: int) -> bool:
+    bound = not word.spaced and not may_part(before.text, word.text)
+    return bound and columns(before.text + word.text) <= width
 
 
 def _forwards(words: list[Word]) -> list[Word]:

@@ -60,8 +60,9 @@ def load(settings: Mapping[str, Any]) -> LastModel[Loaded]:
 
 def run(request: StageRequest, model: LastModel[Loaded], report: Report) -> StageOutcome:
     job = CueJob(request)
-    if job.source == job.target:
-        return job.copy(report)
+    finished = job.without_model(report)
+    if finished is not None:
+        return finished
     route = choose(request.models, job.source, job.target)
     loaded = model.get(route.model)
     beams = request.settings["beam_size"]

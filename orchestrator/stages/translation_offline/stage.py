@@ -51,8 +51,9 @@ def load(settings: Mapping[str, Any]) -> Translators:
 
 def run(request: StageRequest, model: Translators, report: Report) -> StageOutcome:
     job = CueJob(request)
-    if job.source == job.target:
-        return job.copy(report)
+    finished = job.without_model(report)
+    if finished is not None:
+        return finished
     translator = model.get(choose(request.models, job.source, job.target))
 
     def progress(done: int, total: int) -> None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from orchestrator.contract.errors import ErrorClass, Failure, fail
-from orchestrator.contract.languages import whisper_code
+from orchestrator.stagekit.whisper import model_code
 
 _CANNOT = re.compile(r"turbo|distil", re.IGNORECASE)
 """Models that were trained again to recognise, and that answer in the language they hear."""
 
 
-def check(source: str, target: str, model: str, multilingual: bool) -> str:
-    """Whisper's code of the source language. Raises: Failure ``translation_no_model``."""
-    code = whisper_code(source)
+def check(source: str, target: str, name: str, whisper: Any) -> str:
+    """The model's code of the source language. Raises: Failure ``translation_no_model``."""
     if target != "en":
         raise _no_model(f"Whisper translates into English only, not into {target}.")
+    if not whisper.model.is_multilingual or _CANNOT.search(name):
+        raise _no_model(f"The Whisper model {name} recognises speech but does not translate it.")
+    code = model_code(source, whisper)
     if code is None:
-        raise _no_model(f"Whisper does not know the language {source}.", ErrorClass.INPUT)
-    if not multilingual or _CANNOT.search(model):
-        raise _no_model(f"The Whisper model {model} recognises speech but does not translate it.")
+        raise _no_model(
+            f"The Whisper model {name} does not know the language {source}.", ErrorClass.INPUT
+        )
     return code
 
 

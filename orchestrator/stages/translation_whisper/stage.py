@@ -40,10 +40,11 @@ def run(request: StageRequest, model: LoadedWhisper, report: Report) -> StageOut
             f"{request.device} cannot compute with {model.wanted}: {model.compute_type} is used.",
         )
     job = CueJob(request)
-    if job.source == job.target:
-        return job.copy(report)
+    finished = job.without_model(report)
+    if finished is not None:
+        return finished
     name = request.model.name if request.model else ""
-    language = check(job.source, job.target, name, model.whisper.model.is_multilingual)
+    language = check(job.source, job.target, name, model.whisper)
     audio = WavSamples(request.input("audio"))
     pipeline = BatchedInferencePipeline(model.whisper)
     wanted = request.settings["batch_size"]

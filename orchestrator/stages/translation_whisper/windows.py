@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from orchestrator.stagekit.cue_markup import has_letters
 from orchestrator.stagekit.cue_translation import Script, Unit
@@ -17,16 +17,36 @@ _PAD = 0.2
 
 
 def windows(script: Script) -> list[Unit]:
-    """The sentences, short ones together with their neighbours, overlong ones by their cues."""
+    """The sentences, short ones together with their neighbours."""
     found: list[Unit] = []
-    for sentence in script.sentences:
-        long = sentence.end - sentence.start > LONGEST_WINDOW
-        for unit in script.by_cue(sentence) if long else [sentence]:
-            if found and _fits(found[-1], unit):
-                found[-1] = script.unit((*found[-1].fragments, *unit.fragments))
-            else:
-                found.append(unit)
+    for unit in _of_whole_cues(script):
+        if found and _fits(found[-1], unit):
+            found[-1] = script.unit((*found[-1].fragments, *unit.fragments))
+        else:
+            found.append(unit)
     return found
+
+
+def _of_whole_cues(script: Script) -> Iterator[Unit]:
+    """The sentences, those that share a cue together, what gets overlong by that by its cues.
+
+    Nobody knows when in its cue a sentence is said: each of two would be heard with the other one.
+    """
+    groups: list[list[Unit]] = []
+    for sentence in script.sentences:
+        if groups and _share_a_cue(groups[-1][-1], sentence):
+            groups[-1].append(sentence)
+        else:
+            groups.append([sentence])
+    for group in groups:
+        unit = script.unit(index for sentence in group for index in sentence.fragments)
+        long = unit.end - unit.start > LONGEST_WINDOW
+        yield from script.by_cue(unit) if long else [unit]
+
+
+def _share_a_cue(before: Unit, unit: Unit) -> bool:
+    """Whether the last cue of the one is the first of the other. What has no text is not heard."""
+    return unit.start < before.end and bool(before.text and unit.text)
 
 
 def _fits(before: Unit, unit: Unit) -> bool:

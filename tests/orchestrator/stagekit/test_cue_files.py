@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ class Listener:
 
 @pytest.fixture
 def request_for(tmp_path: Path) -> Any:
-    def make(target: str, **facts: Any) -> StageRequest:
-        write_json(tmp_path / "cues.json", cues_to_json(CUES, "en"))
+    def make(target: str, cues: Sequence[Cue] = CUES, **facts: Any) -> StageRequest:
+        write_json(tmp_path / "cues.json", cues_to_json(cues, "en"))
         write_json(tmp_path / "audio_info.json", {"offset": -1.5})
         return StageRequest(
             *("run", "job", "translation", "1", "film.mkv"),
@@ -74,9 +75,27 @@ def test_the_language_heard_goes_before_the_one_written_down(request_for: Any) -
     job = CueJob(request)
     report: Any = Listener()
     assert job.source == job.target
-    job.copy(report)
+    assert job.without_model(report) is not None
     assert report.codes == ["translation_not_needed"]
     assert read_json(request.output("cues")) == cues_to_json(CUES, "fr")
+
+
+def test_a_model_is_needed_for_cues_in_another_language(request_for: Any) -> None:
+    report: Any = Listener()
+    assert CueJob(request_for("fr")).without_model(report) is None
+    assert report.codes == []
+
+
+def test_a_file_without_speech_needs_no_model(request_for: Any) -> None:
+    request = request_for("fr", cues=())
+    report: Any = Listener()
+    outcome = CueJob(request).without_model(report)
+    assert outcome is not None
+    assert outcome.metrics["cues"] == 0
+    assert report.codes == []
+    assert read_json(request.output("cues")) == cues_to_json([], "fr")
+    assert request.output("srt").read_bytes() == b""
+    assert request.output("vtt").read_text("utf-8").startswith("WEBVTT")
 
 
 def test_an_unknown_language_is_refused(request_for: Any) -> None:

@@ -26,6 +26,9 @@ from orchestrator.stagekit.unheard import unheard
         # What was said overlaps, and is not in order.
         ([(0, 20)], [(8, 12), (0, 9), (11, 18)], [(18, 20)]),
         ([(0, 3), (10, 13), (20, 23)], [(9, 14)], [(0, 3), (20, 23)]),
+        # Too long to be heard at once: cut in the widest silence, or where there is none.
+        ([(10, 40), (41, 59), (59.5, 80)], [(0, 9)], [(10, 40.5), (40.5, 80)]),
+        ([(10, 110)], [], [(10, 50), (50, 90), (90, 110)]),
     ],
 )
 def test_speech_without_a_word(
@@ -33,5 +36,5 @@ def test_speech_without_a_word(
     spoken: list[tuple[float, float]],
     expected: list[tuple[float, float]],
 ) -> None:
-    found = unheard([Turn(*one) for one in turns], [Turn(*one) for one in spoken])
+    found = unheard([Turn(*one) for one in turns], [Turn(*one) for one in spoken], 40.0)
     assert [tuple(one) for one in found] == expected

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from orchestrator.contract.errors import Failure
@@ -15,19 +18,45 @@ from orchestrator.stagekit.whisper import (
 )
 
 
+def model(*codes: str, multilingual: bool = True) -> Any:
+    """A model of faster-whisper's that has tokens for these languages."""
+    tokens = {f"<|{code}|>": number for number, code in enumerate(codes)}
+    return SimpleNamespace(
+        model=SimpleNamespace(is_multilingual=multilingual),
+        hf_tokenizer=SimpleNamespace(token_to_id=tokens.get),
+    )
+
+
+ENGLISH = model(multilingual=False)
+BASE = model("en", "de", "zh")
+LARGE_V3 = model("en", "de", "zh", "yue")
+
+
 def test_a_language_asked_for_is_not_listened_for() -> None:
-    assert known_language("deu", multilingual=True) == Verdict("de", 1.0, "asked")
-    assert known_language("en", multilingual=False) == Verdict("en", 1.0, "asked")
-    assert known_language(None, multilingual=False) == Verdict("en", 1.0, "model")
-    assert known_language(None, multilingual=True) is None
+    assert known_language("deu", BASE) == Verdict("de", 1.0, "asked")
+    assert known_language("en", ENGLISH) == Verdict("en", 1.0, "asked")
+    assert known_language(None, ENGLISH) == Verdict("en", 1.0, "model")
+    assert known_language(None, BASE) is None
+
+
+def test_cantonese_is_chinese_to_models_that_do_not_tell_them_apart() -> None:
+    assert known_language("yue", LARGE_V3) == Verdict("yue", 1.0, "asked")
+    assert known_language("yue", BASE) == Verdict("zh", 1.0, "asked")
 
 
 @pytest.mark.parametrize(
-    ("language", "code"), [("fr", "model_english_only"), ("tlh", "language_unknown")]
+    ("language", "whisper", "code"),
+    [
+        ("fr", ENGLISH, "model_english_only"),
+        ("tlh", ENGLISH, "language_unknown"),
+        ("tlh", BASE, "language_unknown"),
+        ("fr", BASE, "language_unknown"),
+        ("yue", model("en"), "language_unknown"),
+    ],
 )
-def test_a_language_that_the_model_does_not_know(language: str, code: str) -> None:
+def test_a_language_that_the_model_does_not_know(language: str, whisper: Any, code: str) -> None:
     with pytest.raises(Failure) as caught:
-        known_language(language, multilingual=False)
+        known_language(language, whisper)
     assert caught.value.info.code == code
 
 
