@@ -4,10 +4,11 @@
 the same. It needs the standard library only. Without an input folder, given or set anywhere, the
 batch works on the samples beside this file.
 
-The environment is the folder ``.venv``. Two files in it tell its state: ``making`` while it is
-being made (an environment that a killed run left behind is made anew), and ``ready``, written
-last, with what it was made from. A virtual environment cannot be moved, so it is made in place;
-a lock lets one run at a time do that, and is held by the children too, so that the installer of a
+The environment is the folder ``.venv``. Two files in it tell its state: ``ours``, written first
+where it is made here, and ``ready``, written last, with what was installed. One that has the first
+and not the second was left behind by a killed run and is made anew; without the first it is its
+user's, who alone may remove it. A virtual environment cannot be moved, so it is made in place; a
+lock lets one run at a time do that, and is held by the children too, so that the installer of a
 killed run has ended before the next one begins.
 """
 
@@ -101,7 +102,7 @@ def make_environment(
 
     Raises:
         Unavailable: it cannot be made.
-        KeyboardInterrupt: what is there now is made anew the next time.
+        KeyboardInterrupt: the next time goes on, or makes anew what is ours.
     """
     maker = _Maker(environment, root, extras, run or _run)
     try:
@@ -123,7 +124,7 @@ class _Maker:
         self._extras = extras
         self._run = run
         self._ready = environment / "ready"
-        self._making = environment / "making"
+        self._ours = environment / "ours"
         self._python = str(python_of(environment))
 
     def make(self, descriptor: int) -> None:
@@ -140,33 +141,43 @@ class _Maker:
                 )
 
         _say(f"Making the environment in {self._environment} (once, about half a minute) ...")
-        complete = self._discard_unusable(descriptor)
-        self._environment.mkdir(parents=True, exist_ok=True)
-        self._making.touch()
+        works = self._works(descriptor)
         self._ready.unlink(missing_ok=True)
-        if not complete:
+        if not works:
+            self._empty()
             step("making a virtual environment", self._creation())
         step("installing the packages", self._installation(descriptor))
         temporary = self._environment / "ready.tmp"
         temporary.write_bytes(_made_from(self._root, self._extras))
         temporary.replace(self._ready)
-        self._making.unlink()
 
-    def _discard_unusable(self, descriptor: int) -> bool:
-        """True when there is an environment to install into; removes a broken one of ours."""
+    def _works(self, descriptor: int) -> bool:
+        """True when there is an environment to install into; False: it may be made anew."""
+        ours = self._ours.exists()
+        if ours and not self._ready.exists():
+            return False
         check = f"import sys; sys.exit(sys.version_info < {OLDEST_PYTHON})"
-        ours = self._making.exists() or self._ready.exists()
-        if not self._making.exists() and Path(self._python).exists():
-            if self._run([self._python, "-c", check], self._root, descriptor) == 0:
-                return True
-            if not ours:
-                raise Unavailable(
-                    f"{self._environment} is an environment of a Python before 3.11",
-                    f"Remove or rename {self._environment}, then run this again.",
-                )
-        if ours:
-            shutil.rmtree(self._environment)
-        return False
+        works = (
+            Path(self._python).exists()
+            and self._run([self._python, "-c", check], self._root, descriptor) == 0
+        )
+        there = self._environment.exists() and any(self._environment.iterdir())
+        if there and not works and not ours:
+            raise Unavailable(
+                f"the Python of {self._environment} does not run, or is before 3.11",
+                f"Remove or rename {self._environment}, then run this again.",
+            )
+        return works
+
+    def _empty(self) -> None:
+        """Leave nothing in the folder but the sign that it is ours, however early this ends."""
+        self._environment.mkdir(parents=True, exist_ok=True)
+        self._ours.touch()
+        for path in self._environment.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path != self._ours:
+                path.unlink()
 
     def _creation(self) -> list[str]:
         if importlib.util.find_spec("ensurepip") is not None:

@@ -41,7 +41,7 @@ class Machine:
     def add_environment(self, *, ready: bool = True, run_status: int = 7) -> None:
         environment = self.checkout / ".venv"
         self.add(environment / "Scripts" / "python.exe", run_status=run_status)
-        (environment / ("ready" if ready else "making")).touch()
+        (environment / ("ready" if ready else "ours")).touch()
 
     def launch(self, *arguments: str, keys: str = "", **variables: str) -> tuple[int, str]:
         """The exit status, and what was said on stdout and stderr."""

@@ -32,7 +32,7 @@ class Programs:
         name = next(name for name in _NAMES if name in text)
         self.asked.append(name)
         if name in ("-m venv", "uv venv"):
-            assert (self.environment / "making").exists()
+            assert (self.environment / "ours").exists()
             self.add_python()
         return self.statuses.get(name, 0)
 
@@ -129,23 +129,72 @@ def test_an_environment_whose_python_was_removed_is_made_anew(
     assert again.asked == _MADE
 
 
-def test_an_environment_of_its_user_is_kept(root: Path, programs: Programs) -> None:
+@pytest.mark.parametrize("first", ["done", "failed"])
+def test_an_environment_of_its_user_is_kept_whatever_happens(
+    root: Path, programs: Programs, first: str
+) -> None:
+    """One that an earlier version made, without a sign that it is ours, is taken for such a one."""
     programs.add_python()
     theirs = root / ".venv" / "theirs"
     theirs.touch()
-    make(root, programs)
-    assert programs.asked == _UPDATED
+    if first == "done":
+        make(root, programs)
+    else:
+        programs.statuses["-m pip install"] = 1
+        with pytest.raises(Unavailable):
+            make(root, programs)
+    (root / ".venv" / "making").touch()
+    (root / "pyproject.toml").write_text("[project]\ndependencies = ['trio']\n")
+    again = Programs(root)
+    make(root, again)
+    assert programs.asked == again.asked == _UPDATED
     assert theirs.exists()
+    assert is_ready(root / ".venv", root)
 
 
-def test_an_environment_of_its_user_that_is_too_old_is_not_touched(
-    root: Path, programs: Programs
+@pytest.mark.parametrize("was_ready", [False, True])
+@pytest.mark.parametrize("python", ["too old", "gone"])
+def test_an_environment_of_its_user_that_does_not_work_is_not_touched(
+    root: Path, programs: Programs, python: str, was_ready: bool
 ) -> None:
     programs.add_python()
-    programs.statuses["version_info"] = 1
-    with pytest.raises(Unavailable, match=r"before 3\.11"):
+    if was_ready:
         make(root, programs)
-    assert python_of(root / ".venv").exists()
+        (root / ".venv" / "ready").write_text("of an older checkout")
+    if python == "gone":
+        python_of(root / ".venv").unlink()
+    programs.statuses["version_info"] = 1
+    before = sorted((root / ".venv").rglob("*"))
+    with pytest.raises(Unavailable, match=r"does not run, or is before 3\.11") as caught:
+        make(root, programs)
+    assert "Remove or rename" in caught.value.hint
+    assert sorted((root / ".venv").rglob("*")) == before
+
+
+def test_a_run_that_is_killed_while_it_empties_ours_leaves_it_ours(
+    root: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(root, programs)
+    (root / ".venv" / "ready").write_text("of an older checkout")
+    (root / ".venv" / "link").symlink_to(root)
+
+    class Killed(BaseException):
+        pass
+
+    def killed(path: Path) -> None:
+        raise Killed
+
+    broken = Programs(root)
+    broken.statuses["version_info"] = 127
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(Killed):
+            make(root, broken)
+    again = Programs(root)
+    make(root, again)
+    assert again.asked == _MADE
+    assert not (root / ".venv" / "link").exists()
+    assert (root / "pyproject.toml").exists()
 
 
 def test_a_broken_environment_of_ours_is_made_anew(root: Path, programs: Programs) -> None:

@@ -44,7 +44,7 @@ class Machine:
     def add_environment(self, *, ready: bool = True) -> None:
         environment = self.checkout / ".venv"
         self.add_python(environment / "bin" / "python")
-        (environment / ("ready" if ready else "making")).touch()
+        (environment / ("ready" if ready else "ours")).touch()
 
     def launch(self, *arguments: str, launcher: Path | str | None = None, cwd: Path) -> int:
         command = launcher or self.checkout / "run_batch.sh"
