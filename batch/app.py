@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import trio
@@ -19,6 +19,7 @@ from batch.events import (
     FileFinished,
     Observer,
     RunFinished,
+    RunWarning,
     Throttled,
     ThrottleEnded,
 )
@@ -28,6 +29,7 @@ from batch.history import History
 from batch.leases import Machine
 from batch.listing import DirectoryListing
 from batch.load import Counters, Gpus, LoadSampler
+from batch.machine import most_open_files
 from batch.measures import Measures
 from batch.places import Place
 from batch.queue import Queue
@@ -43,7 +45,7 @@ from batch.streak import Streak
 from batch.timeline import NAME as TIMELINE
 from batch.timeline import Timeline
 from batch.wake import Wake
-from batch.workers import READY, Pool, Worker
+from batch.workers import READY, Pool, Worker, cold_warning
 from orchestrator.contract.errors import ErrorClass, ErrorInfo, ExitCode, Failure
 from orchestrator.contract.paths import WorkFolder
 from orchestrator.launcher import Orders, job_argv
@@ -68,15 +70,16 @@ class Bus:
         self._observers = tuple(observers)
         self._lock = threading.Lock()
         self._ended = False
-        self.failed = False
+        self.failed = self.interrupted = False
 
     def emit(self, event: Event) -> None:
         with self._lock:
             if self._ended:
                 return
             self._ended = isinstance(event, RunFinished)
-            if isinstance(event, FileFinished) and event.status == "failed":
-                self.failed = True
+            if isinstance(event, FileFinished):
+                self.failed = self.failed or event.status == "failed"
+                self.interrupted = self.interrupted or event.status == "interrupted"
             for observer in self._observers:
                 observer.handle(event)
 
@@ -123,6 +126,7 @@ async def run_batch(
     """
     orders = Orders()
     stop = Stop(orders, plan.drain_seconds, bus.emit)
+    run: _Run | None = None
     with trio.CancelScope() as everything:
         async with (
             open_prober(plan.probe_python, plan.probe_stage, plan.work.root, plan.run_id) as prober,
@@ -136,7 +140,8 @@ async def run_batch(
             await (run.look_only(listings) if plan.dry_run else run.work_through(listings))
             background.cancel_scope.cancel()
     code = _exit_code(stop, bus)
-    bus.emit(RunFinished(code, stop.error, 0 if plan.dry_run else run.not_begun))
+    not_begun = 0 if run is None or plan.dry_run else run.not_begun
+    bus.emit(RunFinished(code, stop.error, not_begun))
     return code
 
 
@@ -168,6 +173,7 @@ class _Run:
         self._queue = Queue(plan.order)
         self._streak = Streak()
         self._gate: Gate | None = None
+        self._told_unsaved = False
         self._storage = Storage(
             places,
             plan.storage_wait_seconds,
@@ -245,9 +251,18 @@ class _Run:
                 if what == READY:
                     self._measures.loaded(worker.kind.key, worker.last_used - worker.launched)
 
-            pool = Pool(folder / "workers", plan.run_id, residents, self._wake.set, note_worker)
+            def note_cold(worker: Worker) -> None:
+                self._emit(cold_warning(worker))
+
+            pool = Pool(
+                folder / "workers", plan.run_id, residents, self._wake.set, note_worker, note_cold
+            )
             dispatcher = Dispatcher(
-                Rules(plan.machine, plan.max_workers, plan.limits),
+                Rules(
+                    plan.machine,
+                    plan.max_workers,
+                    replace(plan.limits, most_open=most_open_files()),
+                ),
                 self._queue,
                 self._candidates,
                 self._runner,
@@ -291,8 +306,16 @@ class _Run:
 
     async def _save_history(self) -> None:
         changes = self._history.take_changes()
-        if changes:
+        if not changes:
+            return
+        try:
             await trio.to_thread.run_sync(self._state.save_history, changes)
+        except Failure as failure:
+            if failure.info.code == "state_damaged":  # it is to be made anew
+                _stop_for(self._stop, failure.info)
+            elif not self._told_unsaved:  # what is not saved is learnt again
+                self._told_unsaved = True
+                self._emit(RunWarning("history_not_saved", failure.info.message))
 
     async def _look(self, listings: Iterable[DirectoryListing]) -> None:
         try:
@@ -353,6 +376,8 @@ def _first(failures: BaseExceptionGroup[Failure]) -> ErrorInfo:
 def _exit_code(stop: Stop, bus: Bus) -> ExitCode:
     if stop.exit_code is not None:
         return stop.exit_code
+    if bus.interrupted:  # whatever the reason was, something is left to be done
+        return ExitCode.RESUMABLE
     return ExitCode.SOME_FAILED if bus.failed else ExitCode.OK
 
 

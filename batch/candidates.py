@@ -18,7 +18,7 @@ from batch.filejob import Task
 from batch.folder_view import FolderView
 from batch.listing import DirectoryListing, MediaFile
 from batch.queue import Queue
-from batch.scan import Candidate, Scan
+from batch.scan import Candidate, Scan, news_of
 from batch.state import State
 from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure
 from orchestrator.contract.media import ProbeResult
@@ -123,7 +123,7 @@ class Candidates(Generic[Begun]):
                 return afresh.started
             if not isinstance(afresh.decision, NeedsProbe):
                 growing = isinstance(afresh.decision, Deferred)
-                self._scan.settle(
+                await self._settle(
                     afresh.item, candidate.view, _GROWING if growing else afresh.decision
                 )
                 return None
@@ -219,7 +219,13 @@ class Candidates(Generic[Begun]):
         elif isinstance(decision, Deferred):
             await self._look_late(candidate)
         else:
-            self._scan.settle(item, view, decision)
+            await self._settle(item, view, decision)
+
+    async def _settle(self, item: MediaFile, view: FolderView, decision: Decision) -> None:
+        """Nothing is to be done with the file: record that where needed, and tell it."""
+        if self._scan.must_record(item, view, decision):
+            await self._in_thread(self._scan.record, item, view, decision)
+        self._emit(news_of(item, view, decision))
 
     def _judge(
         self, item: MediaFile, view: FolderView, now_ns: int, probe: ProbeResult | None = None
@@ -248,7 +254,7 @@ class Candidates(Generic[Begun]):
             known = await self._in_thread(self._judge, item, candidate.view, self._now_ns())
             await self._look(candidate, known)
         else:
-            self._scan.settle(item, candidate.view, _GROWING)
+            await self._settle(item, candidate.view, _GROWING)
 
     async def _probe(self, item: MediaFile) -> ProbeResult:
         result = await self._prober.probe(item.path)

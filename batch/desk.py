@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from batch.events import (
     StageProgress,
     StagesPlanned,
 )
+from batch.gate import Gate
 from batch.queue import Waiting
 from batch.schedule.model import Need, OpenFile, Step
 from orchestrator.contract.errors import ErrorInfo
@@ -200,3 +201,15 @@ class Desk:
         self.running, self.view, self.begun = None, None, True
         self.left = tuple(name for name in self.left if name != stage)
         self.host.released(self, running)
+
+
+def let_one_through(gate: Gate, desks: Iterable[Desk], now: float) -> None:
+    """In a busy while, let the file begin whose turn it is, one that asks before others.
+
+    Where all that are open have begun, the queue's first is opened instead (see the dispatcher).
+    """
+    held_back = [desk for desk in desks if not (desk.begun or desk.parked)]
+    if held_back and gate.lets_one_through(now):
+        one = min(held_back, key=lambda desk: (desk.asked is None, desk.waiting.order))
+        one.begun, one.view = True, None
+        gate.passed(now)

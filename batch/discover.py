@@ -316,7 +316,7 @@ class _Walk(Iterator[DirectoryListing]):
     ) -> None:
         prefix = self._prefix
         for paths in (folders, links):
-            dropped = [path for path in paths if patterns.drops_folder(path[prefix:])]
+            dropped = {path for path in paths if patterns.drops_folder(path[prefix:])}
             paths[:] = [path for path in paths if path not in dropped]
             listing.left_out.extend(
                 LeftOut(path + os.sep, EXCLUDED, _EXCLUDED_DETAIL) for path in sorted(dropped)

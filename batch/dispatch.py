@@ -14,7 +14,7 @@ from typing import Any
 import trio
 
 from batch.candidates import Candidates
-from batch.desk import Desk, Running
+from batch.desk import Desk, Running, let_one_through
 from batch.events import Event, FileFinished, FileParked
 from batch.filejob import Begun, FileRunner, Task
 from batch.gate import Gate
@@ -28,7 +28,6 @@ from batch.schedule.model import (
     Launch,
     Lease,
     Limits,
-    Need,
     Open,
     OpenFile,
     Park,
@@ -40,6 +39,7 @@ from batch.schedule.model import (
 from batch.schedule.share import threads_speed
 from batch.state import State
 from batch.status import status_of
+from batch.steps import held_by
 from batch.timeline import Timeline
 from batch.wake import Wake
 from batch.workers import Exchange, Kind, Pool
@@ -105,7 +105,7 @@ class Dispatcher:
         self._opened = 0
         self._wake = wake
         self._looked = 0
-        self._known = (0, 0)
+        self._known: tuple[frozenset[str], int] = (frozenset(), 0)
         self._status: tuple[int, dict[str, Any]] | None = None
         self._taking: dict[str, trio.CancelScope] = {}
 
@@ -118,6 +118,7 @@ class Dispatcher:
                 self._wake.clear()
                 self._looked += 1
                 if not self._stopping.is_set():
+                    let_one_through(self._gate, self._desks.values(), self.now())
                     for decision in schedule(self.snapshot()):
                         self._carry_out(decision, nursery)
                 with trio.move_on_after(LOOK_SECONDS):
@@ -195,21 +196,17 @@ class Dispatcher:
         steps = self._measures.steps(
             self._measures.stages, waiting.audio_seconds, broken=self._pool.is_broken
         )
-        disk = disk_bytes(waiting.audio_seconds, waiting.candidate.item.size)
-        waiting.view = QueuedFile(waiting.path, waiting.order, steps, disk)
+        waiting.view = QueuedFile(waiting.path, waiting.order, steps, _disk_bytes(waiting))
         return waiting.view
 
     def _worker(self, worker_id: str) -> Worker:
         worker = self._pool.workers[worker_id]
-        held = worker.kind.held
-        if worker.rss_bytes is not None:
-            held = Need(0, worker.rss_bytes, worker.vram_bytes or held.vram_bytes)
         return Worker(
             worker.id,
             worker.kind.key,
             worker.kind.device,
             worker.phase.value,
-            held,
+            held_by(worker.kind.held, worker.rss_bytes, worker.vram_bytes),
             worker.kind.threads,
             worker.last_used,
         )
@@ -251,15 +248,8 @@ class Dispatcher:
 
     def _open(self, path: str, nursery: trio.Nursery) -> None:
         waiting = self._queue.take(path)
-        size = waiting.candidate.item.size
-        desk = Desk(
-            waiting,
-            self._opened,
-            self,
-            self._measures.stages,
-            self.now(),
-            disk_bytes(waiting.audio_seconds, size),
-        )
+        disk = _disk_bytes(waiting)
+        desk = Desk(waiting, self._opened, self, self._measures.stages, self.now(), disk)
         self._opened += 1
         if self._gate.is_patient:
             desk.begun = True
@@ -396,3 +386,7 @@ class Dispatcher:
     def counts(self) -> tuple[int, int, int]:
         """Attempts that run, workers that live, files that are open."""
         return len(self._books.leases), len(self._pool.workers), len(self._desks)
+
+
+def _disk_bytes(waiting: Waiting) -> int:
+    return disk_bytes(waiting.audio_seconds, waiting.candidate.item.size)

@@ -110,6 +110,14 @@ class FileWarning(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunWarning(Event):
+    """Something that is not as it should be, of no one file."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileFinished(Event):
     """``status``: done, failed or interrupted.
 

@@ -168,7 +168,11 @@ class FileRunner:
         return await trio.to_thread.run_sync(self._end, task, folder, job, told, seconds)
 
     def _begin(self, task: Task) -> Begun:
-        folder, job = self._job_to_continue(task) or self._new_job(task)
+        continued = self._job_to_continue(task)
+        if continued is not None:
+            # Else what it says would pass for the end of a process that left nothing.
+            continued[0].result.unlink(missing_ok=True)
+        folder, job = continued or self._new_job(task)
         self._state.record_started(
             task.item.path,
             self._content(task),

@@ -52,12 +52,21 @@ class Gate:
         self._shut_since = 0.0
 
     async def watch(self) -> None:
-        """Sample for ever; run it in a nursery."""
+        """Sample for ever; run it in a nursery.
+
+        The last state stands while a probe of the machine hangs in a driver, or fails.
+
+        Raises: OSError (the first one failed: there is no state).
+        """
         await trio.sleep(self._first_after)
         while True:
-            # A probe of the machine may hang in a driver; then the last state stands.
-            load = await trio.to_thread.run_sync(self._sample, abandon_on_cancel=True)
-            self.note(load)
+            try:
+                load = await trio.to_thread.run_sync(self._sample, abandon_on_cancel=True)
+            except OSError:
+                if not self._sampled:
+                    raise
+            else:
+                self.note(load)
             await trio.sleep(SAMPLE_SECONDS)
 
     def note(self, load: Load) -> None:
@@ -114,6 +123,10 @@ class Gate:
     def is_patient(self) -> bool:
         """Whether what :meth:`holding` lets through now is the one file of a busy while."""
         return self._hold is not None and not self._shut
+
+    def lets_one_through(self, now: float) -> bool:
+        """Whether it is time for that one file."""
+        return self.is_patient and not self.holding(now)
 
     def passed(self, now: float) -> None:
         """The one file has been let through; the next one waits again."""

@@ -74,8 +74,8 @@ def job_died(job: Job, folder: JobFolder, status: int) -> ErrorInfo:
     how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
     return ErrorInfo(
         DIED,
-        f"job {job.id} {how} and left no result",
-        f"See {folder.log}; if memory ran out, use a smaller model or fewer workers. Run again.",
+        f"job {job.id} {how} and left no result; what it printed is in {folder.log}",
+        "If memory ran out, use a smaller model or fewer workers. Run again.",
         ErrorClass.INTERNAL,
         retryable=True,
     )

@@ -27,6 +27,7 @@ _LEVEL_OF: dict[type[events.Event], int] = {
     events.StageProgress: logging.DEBUG,
     events.LoadSampled: logging.DEBUG,
     events.FileWarning: logging.WARNING,
+    events.RunWarning: logging.WARNING,
     events.Draining: logging.WARNING,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from batch.history import History
@@ -13,6 +14,12 @@ from orchestrator.prepare import Recipe
 from orchestrator.settings import Settings
 
 MIB = 1 << 20
+DESCRIPTORS_OF_A_JOB = 3
+"""Its two pipes; and for a moment its log, or what tells of its end."""
+
+OTHER_DESCRIPTORS = 128
+"""For all else: state, logs, files and folders that are looked into, and workers (three each)."""
+
 SIMILAR = 0.6
 """A further GPU is used where it has so much of the memory of the one the model was chosen for."""
 
@@ -42,6 +49,21 @@ def machine_of(settings: Settings, hardware: Hardware, gpus: Mapping[str, int]) 
         ram_limit=_bytes(settings.ram_limit_mb),
         vram_limit=_bytes(settings.vram_limit_mb),
     )
+
+
+def most_open_files() -> int | None:
+    """How many jobs this process can have, by its limit of open descriptors; None: there is none.
+
+    Ask when that limit has been raised as far as it goes. At least one.
+    """
+    if sys.platform == "win32":
+        return None  # pipes are handles there, and of these there are millions
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return None
+    return max(1, (soft - OTHER_DESCRIPTORS) // DESCRIPTORS_OF_A_JOB)
 
 
 def workers_for(machine: Machine, recipe: Recipe, history: History) -> Recommendation:

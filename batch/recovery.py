@@ -8,13 +8,10 @@ import os
 from pathlib import Path
 
 from batch.file_record import FileRecord
-from orchestrator.contract.atomic import fsync_folder
-from orchestrator.contract.files import sha256_file
-from orchestrator.contract.job import Published
 from orchestrator.contract.locks import LockHeld, ProcessLock
 from orchestrator.contract.paths import JobFolder
-from orchestrator.job.manifest import Intent, Manifest, read_manifest
-from orchestrator.job.publish import remove_leftovers
+from orchestrator.job import leftovers
+from orchestrator.job.manifest import read_manifest
 
 
 def with_published(record: FileRecord) -> FileRecord:
@@ -27,7 +24,8 @@ def with_published(record: FileRecord) -> FileRecord:
     if manifest is None:
         return record
     earlier = json.loads(record.outputs_json)
-    rows = [[one.path, one.size, one.mtime_ns, one.sha256] for one in _published(manifest)]
+    published = leftovers.published_by(manifest)
+    rows = [[one.path, one.size, one.mtime_ns, one.sha256] for one in published]
     new = [row for row in rows if row not in earlier]
     return record._replace(outputs_json=json.dumps(earlier + new)) if new else record
 
@@ -35,37 +33,10 @@ def with_published(record: FileRecord) -> FileRecord:
 def clear_up(folder: JobFolder) -> None:
     """Remove what a job that nobody goes on with has left in the library on its way.
 
-    It is gone for good when this returns: who forgets the job would not know it for ours when it
-    is back after a power cut. What cannot be removed now, as its disk is away, is left for later.
+    What cannot be removed now, as its disk is away, is left for later.
     """
     manifest = read_manifest(folder)
-    if manifest is None or not manifest.intents:
+    if manifest is None or not manifest.intents:  # a lock would make a folder that is gone anew
         return
     with contextlib.suppress(LockHeld, OSError), ProcessLock(folder.lock):
-        published = _published(manifest)
-        remove_leftovers(manifest.intents)
-        for place in dict.fromkeys(Path(one.temporary).parent for one in manifest.intents):
-            fsync_folder(place)
-        manifest.published, manifest.intents = published, ()
-        manifest.save(folder)
-
-
-def _published(manifest: Manifest) -> tuple[Published, ...]:
-    """What the job said that it published, and what it was about to publish and did."""
-    known = {one.path: one for one in manifest.published}
-    for intent in manifest.intents:
-        if intent.target not in known and (found := _arrived(intent)) is not None:
-            known[intent.target] = found
-    return tuple(known.values())
-
-
-def _arrived(intent: Intent) -> Published | None:
-    """The file that was about to be published, if it was."""
-    target = Path(intent.target)
-    try:
-        status = target.lstat()
-        if not target.is_file() or sha256_file(target) != intent.sha256:
-            return None
-    except OSError:
-        return None
-    return Published(intent.target, status.st_size, status.st_mtime_ns, intent.sha256)
+        leftovers.clear_up(folder)

@@ -78,9 +78,11 @@ class Scan:
             for item in listing.media:
                 size += item.size
                 decision = self._decide(item, view)
-                candidate = self.settle(item, view, decision)
-                if candidate is not None:
-                    yield candidate
+                if isinstance(decision, NeedsProbe | Deferred):
+                    yield Candidate(item, view, deferred=isinstance(decision, Deferred))
+                else:
+                    self.record(item, view, decision)
+                    self._emit(news_of(item, view, decision))
         self._emit(Discovered(media, folders, size))
 
     def _all(self, listings: Iterator[DirectoryListing]) -> Iterator[DirectoryListing]:
@@ -101,41 +103,39 @@ class Scan:
                 return decision
             view.look_again()
 
-    def settle(self, item: MediaFile, view: FolderView, decision: Decision) -> Candidate | None:
-        """Report a final decision; None then. Otherwise the candidate to go on with."""
+    def must_record(self, item: MediaFile, view: FolderView, decision: Decision) -> bool:
+        """Whether :meth:`record` has anything to do."""
         match decision:
-            case Skip(reason, detail, restamp):
-                self._clear_up(view.records.get(item.name))
+            case Skip(restamp=restamp):
+                return restamp or self._leaves_job(view.records.get(item.name))
+            case Failed(error):
+                return is_lasting(error)
+        return False
+
+    def record(self, item: MediaFile, view: FolderView, decision: Decision) -> None:
+        """Do what a final decision has for a consequence. Asks the disk: call it in a thread."""
+        match decision:
+            case Skip(restamp=restamp):
+                record = view.records.get(item.name)
+                if record is not None and self._leaves_job(record):
+                    clear_up(JobFolder(Path(os.fsdecode(record.job_dir))))
                 if restamp:
                     self._state.restamp(item.path, item.size, item.mtime_ns)
-                if reason in (Reason.FAILED_BEFORE, Reason.RETRY_LATER):
-                    self._emit(_failed_before(item, view, reason, detail))
-                    return None
-                self._emit(Skipped(item.path, reason.value, detail))
-                return None
-            case Failed(error):
-                if is_lasting(error):
-                    self._state.record_failed(
-                        item.path,
-                        Content(item.size, item.mtime_ns),
-                        self._policy.settings_key,
-                        error,
-                        self._now_ns() / 1e9,
-                        version=self._policy.version,
-                    )
-                self._emit(FileFinished(item.path, "failed", error=error))
-                return None
-            case NeedsProbe():
-                return Candidate(item, view)
-            case Deferred():
-                return Candidate(item, view, deferred=True)
-            case _:
-                raise AssertionError(f"a decision without a probe cannot be {decision}")
+            case Failed(error) if is_lasting(error):
+                self._state.record_failed(
+                    item.path,
+                    Content(item.size, item.mtime_ns),
+                    self._policy.settings_key,
+                    error,
+                    self._now_ns() / 1e9,
+                    version=self._policy.version,
+                )
 
-    def _clear_up(self, record: FileRecord | None) -> None:
-        """Remove what the job of a file that is not gone on with has left beside it."""
-        if record is not None and record.status != DONE and record.job_dir and not self._look_only:
-            clear_up(JobFolder(Path(os.fsdecode(record.job_dir))))
+    def _leaves_job(self, record: FileRecord | None) -> bool:
+        """Whether a job that is not gone on with may have left something beside the file."""
+        if record is None or record.status == DONE or self._look_only:
+            return False
+        return bool(record.job_dir)
 
     def _view(self, listing: DirectoryListing) -> FolderView:
         target = target_folder(listing.folder, self._places.input_root, self._places.output_root)
@@ -144,6 +144,18 @@ class Scan:
             if record.status != DONE:
                 records[name] = with_published(record)
         return FolderView(listing, records, self._library, target)
+
+
+def news_of(item: MediaFile, view: FolderView, decision: Decision) -> Event:
+    """What the user is told of a final decision."""
+    match decision:
+        case Skip(Reason.FAILED_BEFORE | Reason.RETRY_LATER as reason, detail):
+            return _failed_before(item, view, reason, detail)
+        case Skip(reason, detail):
+            return Skipped(item.path, reason.value, detail)
+        case Failed(error):
+            return FileFinished(item.path, "failed", error=error)
+    raise AssertionError(f"{decision} is not final")
 
 
 def _failed_before(item: MediaFile, view: FolderView, reason: Reason, why: str) -> FileFinished:

@@ -19,6 +19,7 @@ import trio
 from batch.admission import Thresholds
 from batch.app import Bus, Plan, run_batch
 from batch.decide import Policy
+from batch.descriptors import allow_many
 from batch.discover import discover
 from batch.events import Observer, RunStarted
 from batch.history import History
@@ -35,6 +36,7 @@ from batch.state import State
 from batch.summary import SummaryBuilder
 from batch.unmounted import library_went_away, outputs_went_away
 from batch.view.choose import choose_view, make_console
+from batch.view.stream import LineStream
 from orchestrator.contract.atomic import fsync_folder, make_folder
 from orchestrator.contract.errors import ErrorClass, Failure, describe_os_error, fail
 from orchestrator.contract.paths import WorkFolder
@@ -59,6 +61,7 @@ def run_session(options: Options, load_since: Counters) -> int:
     Raises:
         Failure: it could not start (no input, pre-flight, another run is going on).
     """
+    allow_many()
     settings = options.loaded.settings
     work = WorkFolder(_made(work_folder(settings)))
     root = _input(settings)
@@ -95,7 +98,8 @@ def _run(
     opened = stack.enter_context(open_state(work, dry_run=options.dry_run))
     state = opened.state
     summary = SummaryBuilder()
-    view = choose_view(sys.stdout, os.environ, json=options.json, dry_run=options.dry_run)
+    lines = stack.enter_context(LineStream(sys.stdout))
+    view = choose_view(lines, os.environ, json=options.json, dry_run=options.dry_run)
     observers: list[Observer] = [summary, view]
     if not options.dry_run:
         _make_places(work)
@@ -140,13 +144,15 @@ def _run(
     if not options.json:
         from batch.report import print_report
 
-        print_report(
-            make_console(sys.stdout, os.environ),
-            summary.overview(),
-            summary_path=summary_path,
-            log_path=folder / LOG_NAME,
-            timeline=timeline,
-        )
+        console = make_console(sys.stdout, os.environ)
+        with lines.followed_by(console):
+            print_report(
+                console,
+                summary.overview(),
+                summary_path=summary_path,
+                log_path=folder / LOG_NAME,
+                timeline=timeline,
+            )
     return code
 
 

@@ -21,6 +21,10 @@ MIB = 1 << 20
 MARGIN = 1.15
 """Over a peak that was measured: the next file may need a little more."""
 
+CONTEXT_BYTES = 450 * MIB
+"""What a process takes of a GPU beside what torch says it holds: the CUDA context, and the code and
+buffers of its libraries. Commonly 300 to 500 MB; it was not measured here, for want of a GPU."""
+
 UNKNOWN_SECONDS = 1800.0
 """A file whose length nobody knows is expected to be of this length."""
 
@@ -121,6 +125,18 @@ def one_thread_seconds(one: Profile, seconds: float, threads: int) -> float:
     return seconds * threads_speed(threads) if one.elastic else seconds
 
 
+def vram_of(torch_bytes: int) -> int:
+    """What a process takes of its GPU where torch holds so much."""
+    return torch_bytes + CONTEXT_BYTES
+
+
+def held_by(booked: Need, rss_bytes: int | None, torch_bytes: int | None) -> Need:
+    """What a worker keeps: what it said of itself, else what was booked for it."""
+    if rss_bytes is None:
+        return booked
+    return Need(0, rss_bytes, vram_of(torch_bytes) if torch_bytes else booked.vram_bytes)
+
+
 def threads_of(stages: Sequence[JobStage]) -> int:
     """The most threads that any of the stages asks for."""
     return max((int(stage.resources.get("cpu_threads") or 1) for stage in stages), default=1)
@@ -135,7 +151,7 @@ def _need(one: Profile, known: Record) -> Need:
         ram_bytes=declared if known.peak_rss is None else int(known.peak_rss * MARGIN),
         vram_bytes=vram
         if known.peak_vram is None or not one.on_gpu
-        else int(known.peak_vram * MARGIN),
+        else vram_of(int(known.peak_vram * MARGIN)),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable
 
 import trio
@@ -11,10 +10,7 @@ import trio
 from batch.events import Draining, Event
 from orchestrator.contract.errors import ErrorInfo, ExitCode
 from orchestrator.launcher import Orders
-
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
-if sys.platform != "win32":
-    SIGNALS.append(signal.SIGHUP)
+from orchestrator.signals import stop_signals
 
 
 class Stop:
@@ -45,7 +41,10 @@ class Stop:
 
     async def watch_signals(self, everything: trio.CancelScope) -> None:
         """Take signals until cancelled; the second one cancels ``everything``."""
-        with trio.open_signal_receiver(*SIGNALS) as signals:
+        heard = stop_signals()
+        if not heard:
+            return
+        with trio.open_signal_receiver(*heard) as signals:
             async for number in signals:
                 if self.requested.is_set():
                     everything.cancel()

@@ -8,6 +8,7 @@ run and what to end, and says what came of it. Everything here runs in the Trio 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from typing import Any
 
 import trio
 
+from batch.events import RunWarning
 from batch.schedule.model import Need
 from batch.wear import Silence, Tolerance, Wear, why_recycle
 from orchestrator.child import Log
@@ -34,8 +36,15 @@ TICK_SECONDS = 1.0
 """How often stuck workers are looked for."""
 
 LAUNCHES = 2
-"""What could not be started so often in a row runs cold for the rest of the run."""
+"""What could not be started so often in a row runs cold for a while."""
 
+COLD_SECONDS = 600.0
+"""Then it is tried once more: what was in the way, as full memory or a game on the GPU, may be
+gone. A model takes up to a minute to load: a try in vain takes a tenth of the time at most."""
+
+UNPREPARED_SECONDS = 30.0
+"""How long it runs cold where our own folder for it could not be made, as on a full disk: that
+says nothing of the worker, and what runs cold meets the same disk, and tells it."""
 
 SCRATCH = "scratch"
 LOG = "worker.log"
@@ -93,6 +102,7 @@ class Worker:
     wear: Wear = Wear()
     rss_bytes: int | None = None
     vram_bytes: int | None = None
+    prepared: bool = False
     ready: bool = False
     owner: str | None = None
     exchange: Exchange | None = None
@@ -101,7 +111,10 @@ class Worker:
 
 
 class Pool:
-    """All workers of a run. ``changed`` is called whenever one starts, gets free or has ended."""
+    """All workers of a run. ``changed`` is called whenever one starts, gets free or has ended.
+
+    ``on_cold`` is told once of each kind that could not be started, with the worker that failed.
+    """
 
     def __init__(
         self,
@@ -110,6 +123,7 @@ class Pool:
         nursery: trio.Nursery,
         changed: Callable[[], None],
         on_event: Callable[[Worker, str], None] = lambda worker, what: None,
+        on_cold: Callable[[Worker], None] = lambda worker: None,
         tolerance: Tolerance = Tolerance(),
         clock: Callable[[], float] = trio.current_time,
         environ: Mapping[str, str] | None = None,
@@ -119,21 +133,24 @@ class Pool:
         self._nursery = nursery
         self._changed = changed
         self._on_event = on_event
+        self._on_cold = on_cold
         self._tolerance = tolerance
         self._clock = clock
         self._environ = os.environ if environ is None else environ
         self._launched = 0
         self._failures: dict[str, int] = {}
+        self._cold_until: dict[str, float] = {}
+        self._told_cold: set[str] = set()
         self.workers: dict[str, Worker] = {}
 
     def is_broken(self, key: str) -> bool:
         """Whether this kind of worker could not be started: its attempts are to run cold."""
-        return self._failures.get(key, 0) >= LAUNCHES
+        return self._clock() < self._cold_until.get(key, -math.inf)
 
     @property
-    def broken(self) -> int:
-        """How many kinds are."""
-        return sum(count >= LAUNCHES for count in self._failures.values())
+    def broken(self) -> frozenset[str]:
+        """The keys of the kinds that are."""
+        return frozenset(key for key in self._cold_until if self.is_broken(key))
 
     def launch(self, kind: Kind) -> Worker:
         """Start a worker and let it load its model."""
@@ -224,10 +241,11 @@ class Pool:
         worker.scope.deadline = trio.current_time() + EXIT_SECONDS
 
     async def _live(self, worker: Worker) -> None:
-        how = "could not be started"
+        how = END_OF_RUN  # where all is cancelled
         try:
             with worker.scope:
                 command = await trio.to_thread.run_sync(self._command, worker)
+                worker.prepared = True
                 heard = partial(self._heard, worker)
                 status = await run_job_process(command, heard, Orders(), worker.outbox)
                 how = f"ended with status {status}"
@@ -274,6 +292,7 @@ class Pool:
         worker.phase, worker.last_used = Phase.IDLE, self._clock()
         worker.ready = True
         self._failures.pop(worker.kind.key, None)
+        self._cold_until.pop(worker.kind.key, None)
         self._on_event(worker, READY)
         self._changed()
 
@@ -297,12 +316,34 @@ class Pool:
 
     def _gone(self, worker: Worker, how: str) -> None:
         del self.workers[worker.id]
-        if not worker.ready and worker.ending != END_OF_RUN:
-            self._failures[worker.kind.key] = self._failures.get(worker.kind.key, 0) + 1
         worker.ending = worker.ending or how
+        if not worker.ready and worker.ending != END_OF_RUN:
+            self._not_started(worker)
         self._on_event(worker, worker.ending)
         self._answer(worker, _died(worker.ending))
         self._changed()
+
+    def _not_started(self, worker: Worker) -> None:
+        key, now = worker.kind.key, self._clock()
+        if not worker.prepared:
+            self._cold_until[key] = max(now + UNPREPARED_SECONDS, self._cold_until.get(key, now))
+            return
+        self._failures[key] = self._failures.get(key, 0) + 1
+        if self._failures[key] >= LAUNCHES:
+            self._cold_until[key] = now + COLD_SECONDS
+            if key not in self._told_cold:
+                self._told_cold.add(key)
+                self._on_cold(worker)
+
+
+def cold_warning(worker: Worker) -> RunWarning:
+    """What the user is told of a kind of worker that could not be started."""
+    return RunWarning(
+        "stage_runs_cold",
+        f"stage {worker.kind.stage.name} could not be made ready for many files: {worker.ending}. "
+        "Each file starts it anew for now, which takes longer; "
+        f"see workers/{worker.id}/{LOG} of the run",
+    )
 
 
 def _tidy(folder: Path) -> None:

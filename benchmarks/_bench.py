@@ -26,6 +26,7 @@ from batch.scan import Places
 from batch.state import State
 from batch.summary import SummaryBuilder
 from batch.view.plain import PlainView
+from batch.view.stream import LineStream
 from orchestrator.contract.job import JobEnvironment, JobInput, JobOutput, JobStage, Published
 from orchestrator.contract.media import AudioTrack, ProbeResult
 from orchestrator.contract.paths import WorkFolder
@@ -110,7 +111,8 @@ class Bench:
             closing(State.open(self.work.database)) as state,
             log_to(folder / "batch.log", "info"),
             (folder / "console.txt").open("w", encoding="utf-8") as console,
-            PlainView(console) as view,
+            LineStream(console) as lines,
+            PlainView(lines) as view,
         ):
             bus = Bus([summary, view, LogObserver(), *more])
             trio.run(run_batch, plan, discover(str(self.library), RULES), state, bus)

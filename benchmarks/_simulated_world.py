@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from batch.schedule.model import Budget, Limits, Need, QueuedFile, Step
-from benchmarks._simulator import Simulation
+from benchmarks._simulator import Simulation, Surprises
 
 GB = 10**9
 MB = 10**6
@@ -152,6 +152,7 @@ class World:
     max_workers: int
     limits: Limits
     noise: float
+    surprises: Surprises
     held_back_until: float
     """New work is held back in every second minute until then."""
 
@@ -166,6 +167,7 @@ class World:
             limits=self.limits,
             noise=self.noise,
             seed=seed,
+            surprises=self.surprises,
             holding=self.holding,
         )
 
@@ -189,7 +191,15 @@ def random_world(rng: random.Random) -> World:
         leases_per_gpu=rng.choice((1, 1, 2)),
     )
     held_back_until = rng.choice((0.0, 0.0, 600.0))
-    return World(files, budget, rng.randint(1, 8), limits, rng.choice((0.0, 0.5)), held_back_until)
+    return World(
+        files,
+        budget,
+        rng.randint(1, 8),
+        limits,
+        rng.choice((0.0, 0.5)),
+        _random_surprises(rng, stages, gpus),
+        held_back_until,
+    )
 
 
 def _random_step(rng: random.Random, stage: str, gpus: bool) -> Step:
@@ -207,6 +217,31 @@ def _random_step(rng: random.Random, stage: str, gpus: bool) -> Step:
         gpu=gpu,
         elastic=not gpu and rng.random() < 0.4,
     )
+
+
+def _random_surprises(
+    rng: random.Random, stages: Sequence[Step], gpus: Mapping[str, int]
+) -> Surprises:
+    """In half of the worlds all is as expected; else needs grow or shrink, workers die, and other
+    programs use GPUs, but never the largest."""
+    if rng.random() < 0.5:
+        return Surprises()
+    needs = {}
+    for step in stages:
+        ram, vram = rng.uniform(0.5, 2.5), rng.uniform(0.5, 2.5)
+        need = _grown(step.need, ram, vram)
+        held = _grown(step.held, ram, vram)
+        # As where a worker is known by its peak alone.
+        peak = rng.random() < 0.5
+        needs[step.stage] = need, replace(held, vram_bytes=need.vram_bytes) if peak else held
+    deaths = rng.choice((0.0, 0.1, 0.5))
+    smaller = sorted(gpus, key=lambda device: gpus[device])[:-1]
+    available = {device: int(gpus[device] * rng.uniform(0.0, 1.5)) for device in smaller}
+    return Surprises(needs, deaths, available)
+
+
+def _grown(need: Need, ram: float, vram: float) -> Need:
+    return Need(need.cpu_threads, int(need.ram_bytes * ram), int(need.vram_bytes * vram))
 
 
 def _random_file(rng: random.Random, number: int, stages: Sequence[Step]) -> QueuedFile:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import random
 from bisect import insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -78,6 +78,21 @@ class Outcome:
     bars: list[Bar] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Surprises:
+    """What the scheduler is not told beforehand.
+
+    ``needs``: what a stage turns out to need and to hold, known when an attempt of it has ended.
+    ``deaths``: of the attempts on workers so many (0 to 1) end the worker, half of them in vain:
+    those are tried again in a process of their own. ``available``: what other programs leave of
+    GPUs after the first minute.
+    """
+
+    needs: Mapping[str, tuple[Need, Need]] = field(default_factory=dict)
+    deaths: float = 0.0
+    available: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class _Job:
     file: QueuedFile
@@ -99,6 +114,7 @@ class Simulation:
         limits: Limits = Limits(),
         noise: float = 0.0,
         seed: int = 0,
+        surprises: Surprises = Surprises(),
         keep_bars: bool = False,
         holding: Callable[[float], str] = lambda now: "",
         decide: Callable[[Snapshot], Iterable[object]] = schedule,
@@ -110,6 +126,8 @@ class Simulation:
         self._limits = limits
         self._noise = noise
         self._seed = seed
+        self._surprises = surprises
+        self._measured: set[str] = set()
         self._keep_bars = keep_bars
         self._holding = holding
         self._decide = decide
@@ -124,6 +142,12 @@ class Simulation:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._ids = count()
         self._done = 0
+        self._whole = {
+            "threads": budget.cpu_threads,
+            "RAM": budget.ram_bytes,
+            **budget.vram_bytes,
+        }
+        self._allowed = dict(self._whole)
 
     def run(self) -> Outcome:
         """Raises: Broken."""
@@ -146,7 +170,9 @@ class Simulation:
     def snapshot(self) -> Snapshot:
         return Snapshot(
             now=self.now,
-            budget=self._budget,
+            budget=replace(
+                self._budget, vram_available=self._surprises.available if self.now > 60.0 else {}
+            ),
             max_workers=self._max_workers,
             files=tuple(
                 OpenFile(
@@ -175,8 +201,10 @@ class Simulation:
         """By how much reality differs from what is expected; 1 on average."""
         if not self._noise:
             return 1.0
-        rng = random.Random(f"{self._seed} {what}")
-        return rng.lognormvariate(-(self._noise**2) / 2, self._noise)
+        return self._dice(*what).lognormvariate(-(self._noise**2) / 2, self._noise)
+
+    def _dice(self, *what: object) -> random.Random:
+        return random.Random(f"{self._seed} {what}")
 
     @property
     def finished(self) -> bool:
@@ -220,11 +248,20 @@ class Simulation:
         self._queue.remove(file)
         self._jobs[name] = _Job(file, file.steps, self.now)
         self.outcome.most_open = max(self.outcome.most_open, len(self._jobs))
+        if len(self._jobs) == 1:
+            self._allow()  # the first one is opened in any case
         self._at(JOB_START_S, partial(self._ask, name))
 
     def _ask(self, name: str) -> None:
         job = self._jobs[name]
         job.request, job.since = f"r{next(self._ids)}", self.now
+        job.steps = tuple(self._as_measured(step) for step in job.steps)
+
+    def _as_measured(self, step: Step) -> Step:
+        if step.stage not in self._measured or step.stage not in self._surprises.needs:
+            return step
+        need, held = self._surprises.needs[step.stage]
+        return replace(step, need=need, held=held)
 
     def _park(self, name: str) -> None:
         job = self._jobs.pop(name)
@@ -263,17 +300,35 @@ class Simulation:
 
     def _ended(self, start: Start) -> None:
         del self._leases[start.request]
-        if start.worker is not None:
-            worker = self._workers[start.worker]
-            self._workers[worker.id] = replace(worker, state="idle", last_used=self.now)
         job = self._jobs[start.file]
-        job.steps = job.steps[1:]
+        dice = self._dice("dies", start.request).random() / (self._surprises.deaths or 1e-9)
+        if start.worker is not None:
+            self._left_by(start.worker, job.steps[0], dice)
+        if start.worker is not None and dice < 0.5:
+            job.steps = (replace(job.steps[0], key=None), *job.steps[1:])
+        else:
+            self._measured.add(job.steps[0].stage)
+            job.steps = job.steps[1:]
         if job.steps:
             self._at(BETWEEN_STAGES_S, partial(self._ask, start.file))
             return
         del self._jobs[start.file]
         self._done += 1
         self.outcome.first_file = self.outcome.first_file or self.now
+
+    def _left_by(self, name: str, step: Step, dice: float) -> None:
+        """The worker after an attempt: it is there for the next one, ends, or has died."""
+        if dice < 0.5:
+            del self._workers[name]
+            return
+        worker = replace(self._workers[name], state="idle", last_used=self.now)
+        if step.stage in self._surprises.needs:
+            worker = replace(worker, held=self._surprises.needs[step.stage][1])
+        self._workers[name] = worker
+        self._allow()
+        if dice < 1.0:
+            self._workers[name] = replace(self._workers[name], state="ending")
+            self._begin_ending(name)
 
     def _launch(self, key: str, device: str, threads: int, held: Need) -> None:
         name = f"w{next(self._ids)}"
@@ -307,80 +362,39 @@ class Simulation:
             end = self.now + seconds
             self.outcome.bars.append(Bar(device, self.now, end, kind, stage, file))
 
-    def _check(self) -> None:
-        """Add everything up again, without the scheduler's own books."""
-        budget = self._budget
-        if len(self._leases) > self._max_workers:
-            raise Broken(f"{len(self._leases)} files are being worked on")
-        held = [
+    def _used(self) -> dict[str, int]:
+        """What is reserved, added up again without the scheduler's own books."""
+        needs = [(lease.need, lease.device) for lease in self._leases.values()]
+        needs += [
             (worker.held, worker.device)
             for worker in self._workers.values()
             if worker.state != "busy"
         ]
-        needs = [(lease.need, lease.device) for lease in self._leases.values()] + held
-        threads = sum(lease.need.cpu_threads for lease in self._leases.values())
-        if threads > budget.cpu_threads:
-            raise Broken(f"{threads} threads are leased")
-        ram = sum(need.ram_bytes for need, _ in needs) + JOB_BYTES * len(self._jobs)
-        if ram > budget.ram_bytes:
-            raise Broken(f"{ram} bytes of RAM are leased")
-        for device, size in budget.vram_bytes.items():
-            vram = sum(need.vram_bytes for need, where in needs if where == device)
-            if vram > size:
-                raise Broken(f"{vram} bytes of {device} are leased")
+        return {
+            "threads": sum(lease.need.cpu_threads for lease in self._leases.values()),
+            "RAM": sum(need.ram_bytes for need, _ in needs) + JOB_BYTES * len(self._jobs),
+            **{
+                device: sum(need.vram_bytes for need, where in needs if where == device)
+                for device in self._budget.vram_bytes
+            },
+        }
+
+    def _allow(self) -> None:
+        """What is used may be so, as it came about by surprise."""
+        if self._surprises.needs:
+            for what, used in self._used().items():
+                self._allowed[what] = max(self._allowed[what], used)
+
+    def _check(self) -> None:
+        """A worker that turned out larger than was booked may be over the budget, but then nothing
+        is added to that."""
+        if len(self._leases) > self._max_workers:
+            raise Broken(f"{len(self._leases)} files are being worked on")
+        for what, used in self._used().items():
+            if used > self._allowed[what]:
+                raise Broken(f"{used} of {what} are leased, of {self._allowed[what]}")
+            self._allowed[what] = max(self._whole[what], used)
+        for device in self._budget.vram_bytes:
             running = sum(lease.device == device for lease in self._leases.values())
             if running > self._limits.leases_per_gpu:
                 raise Broken(f"{running} attempts on {device}")
-
-
-def lower_bound(files: Iterable[QueuedFile], budget: Budget, max_workers: int) -> float:
-    """Seconds that no schedule can beat (with the expected times).
-
-    The largest of
-
-    * the work of all GPU stages, shared by the GPUs, with what must come before and after it: no
-      GPU can begin before some file has passed its CPU stages and some model is loaded, and
-      after the last attempt on a GPU the CPU stages of that file are left. Nothing is added for
-      loading a second model, or the same one again;
-    * the CPU stages in thread seconds, shared by the threads (an elastic stage with one thread,
-      where it wastes least);
-    * all stages, shared by ``max_workers``;
-    * the longest single file, with all threads.
-    """
-    files = list(files)
-    gpus = max(1, len(budget.vram_bytes))
-    gpu = sum(step.run_s for file in files for step in file.steps if step.gpu)
-    cpu = sum(
-        step.run_s * (1 if step.elastic else max(1, step.need.cpu_threads))
-        for file in files
-        for step in file.steps
-        if not step.gpu
-    )
-    speed = threads_speed(budget.cpu_threads)
-    alone = [_alone(file.steps, speed) for file in files]
-    head = tail = 0.0
-    if gpu:
-        head = min(_before_gpu(file.steps, speed) for file in files)
-        tail = min(_before_gpu(file.steps[::-1], speed, loading=False) for file in files)
-    workers = (
-        sum(
-            sum(step.run_s / (speed if step.elastic else 1) for step in file.steps)
-            for file in files
-        )
-        / max_workers
-    )
-    return max(head + gpu / gpus + tail, cpu / budget.cpu_threads, workers, max(alone))
-
-
-def _alone(steps: Iterable[Step], speed: float) -> float:
-    return sum(step.run_s / (speed if step.elastic else 1.0) for step in steps)
-
-
-def _before_gpu(steps: Iterable[Step], speed: float, *, loading: bool = True) -> float:
-    """CPU seconds of the file before its first step on a GPU, or its model's loading if longer."""
-    seconds = 0.0
-    for step in steps:
-        if step.gpu:
-            return max(seconds, step.load_s) if loading else seconds
-        seconds += step.run_s / (speed if step.elastic else 1.0)
-    return 0.0

@@ -23,8 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from batch.schedule import recommend_workers, schedule
 from batch.schedule.model import Decision, Snapshot
 from benchmarks._process import show
+from benchmarks._simulated_bound import lower_bound
 from benchmarks._simulated_world import LIBRARIES, MACHINES, Machine, library, random_world
-from benchmarks._simulator import Broken, Outcome, Simulation, lower_bound
+from benchmarks._simulator import Broken, Outcome, Simulation
 from benchmarks._sleepers import RealRun
 from benchmarks._timeline_picture import picture
 

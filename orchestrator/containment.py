@@ -15,6 +15,8 @@ if sys.platform == "win32":
     import ctypes
     from ctypes import wintypes
 
+    import psutil
+
     _EXTENDED_LIMIT_INFORMATION = 9
     _LIMIT_KILL_ON_JOB_CLOSE = 0x2000
     _PROCESS_TERMINATE = 0x0001
@@ -64,10 +66,10 @@ if sys.platform == "win32":
 
     @contextlib.contextmanager
     def contained(pid: int) -> Iterator[None]:
-        """End the process and what it started when this is left, or when we die.
+        """Let a suspended process run; end it and all that it started when this is left, or we die.
 
-        Call it right after the start: what the process starts before is not in the job. An
-        interpreter takes many times longer to get that far.
+        What a process starts before it is in the job is not in the job, and the ``python.exe`` of a
+        virtual environment starts the real one at once.
 
         Raises:
             OSError: the process is gone already, or may not be put into a job.
@@ -88,6 +90,10 @@ if sys.platform == "win32":
                 _checked(_kernel.AssignProcessToJobObject(job, process))
             finally:
                 _kernel.CloseHandle(process)
+            try:
+                psutil.Process(pid).resume()
+            except psutil.Error as error:
+                raise ProcessLookupError(str(error)) from error
             yield
         finally:
             _kernel.CloseHandle(job)

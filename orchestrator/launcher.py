@@ -140,7 +140,7 @@ async def run_job_process(
     or the job outstays ``orders``, the whole tree is killed before it returns.
 
     Raises:
-        OSError: the process could not be started.
+        OSError: the process could not be started, or contained.
     """
     _be_subreaper()
     environ = job_environment(os.environ) if command.environ is None else command.environ
@@ -148,8 +148,7 @@ async def run_job_process(
     process = await start_child(command.argv, command.log, {**environ, **marks}, command.folder)
     _ours.add(process.pid)
     try:
-        with contained(process.pid):
-            return await _converse(process, command, handle, orders, outbox or Outbox())
+        return await _converse(process, command, handle, orders, outbox or Outbox())
     finally:
         _ours.discard(process.pid)
 
@@ -161,23 +160,9 @@ async def _converse(
     orders: Orders,
     outbox: Outbox,
 ) -> int:
-    assert process.stdin is not None
-    assert process.stdout is not None
     try:
-        with trio.CancelScope() as patience:
-            async with trio.open_nursery() as nursery:
-                with (
-                    outbox.connected(process.stdin, command.run_id, nursery),
-                    orders.heard_by(outbox, patience),
-                    trio.CancelScope() as listening,
-                ):
-                    if command.may_fork:
-                        nursery.start_soon(_end_with, process, listening)
-                    await _listen(process.stdout, handle, outbox)
-                nursery.cancel_scope.cancel()
-        if not patience.cancelled_caught:
-            with trio.move_on_after(EXIT_SECONDS):
-                await process.wait()
+        with contained(process.pid):
+            await _hear_out(process, command, handle, orders, outbox)
     finally:
         # A stage that crashed or was stopped may have left children of its own; also in a job that
         # tried again and succeeded.
@@ -188,6 +173,31 @@ async def _converse(
             # As trio.aclose_forcefully does it on all systems, without a checkpoint.
             pipe.close()  # type: ignore[union-attr]
     return _KILLED if process.returncode is None else process.returncode
+
+
+async def _hear_out(
+    process: Child,
+    command: JobCommand,
+    handle: Callable[[Message], Message | None],
+    orders: Orders,
+    outbox: Outbox,
+) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with trio.CancelScope() as patience:
+        async with trio.open_nursery() as nursery:
+            with (
+                outbox.connected(process.stdin, command.run_id, nursery),
+                orders.heard_by(outbox, patience),
+                trio.CancelScope() as listening,
+            ):
+                if command.may_fork:
+                    nursery.start_soon(_end_with, process, listening)
+                await _listen(process.stdout, handle, outbox)
+            nursery.cancel_scope.cancel()
+    if not patience.cancelled_caught:
+        with trio.move_on_after(EXIT_SECONDS):
+            await process.wait()
 
 
 @cache
@@ -243,11 +253,12 @@ async def _kill_tree(process: Child, command: JobCommand) -> None:
 
     Or nearly so: one that waits for a dead disk dies when that answers, and is not waited for.
     """
+    if sys.platform != "win32":
+        # Also when it has ended: its group keeps its number as long as it has members.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
     if process.returncode is None:
-        if sys.platform != "win32":
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             process.kill()
         with trio.move_on_after(_SWEEP_SECONDS):
             await process.wait()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.contract.locks import LockHeld, ProcessLock
-from orchestrator.contract.paths import WorkFolder
+from orchestrator.contract.paths import JobFolder, WorkFolder
+from orchestrator.job.leftovers import clear_up
 from orchestrator.jobs import all_jobs
 
 
@@ -50,17 +53,39 @@ def freeable(work: WorkFolder) -> Iterator[Kept]:
 
 
 def free(chosen: Iterable[Kept]) -> tuple[int, int]:
-    """Remove what nobody is using and may be removed; returns how many and how many bytes."""
+    """Remove what nobody is using and may be removed; returns how many and how many bytes.
+
+    A job that has left something in the library stays until that can be removed: nothing else
+    knows it for ours.
+    """
     count = size = 0
     for one in chosen:
         try:
-            with ProcessLock(one.lock):
-                shutil.rmtree(one.path)
+            freed = _remove(one)
         except (LockHeld, OSError):
             continue
-        count += 1
-        size += one.size
+        if freed:
+            count += 1
+            size += one.size
     return count, size
+
+
+def _remove(one: Kept) -> bool:
+    """Remove it, its lock last; False: it has to stay. Raises: LockHeld, OSError."""
+    with ExitStack() as locked:
+        locked.enter_context(ProcessLock(one.lock))
+        if not clear_up(JobFolder(one.path)):  # artefacts have no manifest there: nothing to do
+            return False
+        for path in list(one.path.iterdir()):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path != one.lock:
+                path.unlink()
+        if sys.platform == "win32":
+            locked.close()  # an open file cannot be removed, whether we or others have it open
+        one.lock.unlink()
+        one.path.rmdir()
+    return True
 
 
 def _measured(folder: Path, lock: Path) -> Kept:
@@ -73,4 +98,8 @@ def _measured(folder: Path, lock: Path) -> Kept:
         if path.is_file():
             size += status.st_size
             used = max(used, status.st_mtime)
-    return Kept(folder, size, used or time.time(), lock)
+    if not used:  # an empty folder, of somebody who was killed while making it
+        used = time.time()
+        with suppress(OSError):
+            used = folder.stat().st_mtime
+    return Kept(folder, size, used, lock)

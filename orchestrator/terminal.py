@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -62,8 +63,9 @@ def run_command(act: Callable[[], int]) -> int:
     """Do what a command is for, and return its exit code; what ended it early is told.
 
     A reader of its output that went away (``| head``) ends a command without a word; where all was
-    done already, that counts.
+    done already, that counts. Output that was closed before we started (``>&-``) is not missed.
     """
+    _stand_in_for_closed_streams()
     code: int = ExitCode.READER_GONE
     try:
         code = act()
@@ -81,6 +83,17 @@ def run_command(act: Callable[[], int]) -> int:
         return ExitCode.INTERRUPTED
 
 
+def _stand_in_for_closed_streams() -> None:
+    """Open nothing in their place, in the order of their numbers.
+
+    Each takes its own again. Else a file that is opened later gets it, and what a child prints ends
+    in there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, errors="backslashreplace"))  # noqa: SIM115
+
+
 def _throw_output_away() -> None:
     """What is left in the buffer of standard output: else Python complains of it at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -93,8 +106,9 @@ def _tell(error: BaseException) -> int | None:
     if isinstance(error, Failure):
         info: ErrorInfo | None = error.info
     else:
-        info = storage_error_in(error, "a disk or network share cannot be used any more")
+        info = storage_error_in(error, "the command could not go on")
     if info is None:
         return None
-    print_failure(info, sys.stderr)
+    with contextlib.suppress(OSError):  # the terminal is gone, or its file is on a full disk
+        print_failure(info, sys.stderr)
     return exit_code_of(info)

@@ -8,6 +8,7 @@ nobody may be there to start the batch again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -21,10 +22,16 @@ BY_HAND = "run-pipeline"
 _LOOK = "a look"
 
 _ENDS_SOON = frozenset({BY_HAND, _LOOK})
+_LOOK_AGAIN_SECONDS = 0.5
 
 
 @contextmanager
-def turn(work: WorkFolder, purpose: str, report: Callable[[str], None]) -> Iterator[None]:
+def turn(
+    work: WorkFolder,
+    purpose: str,
+    report: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[None]:
     """Have the work folder for ``purpose`` while the block runs.
 
     Raises:
@@ -32,7 +39,7 @@ def turn(work: WorkFolder, purpose: str, report: Callable[[str], None]) -> Itera
     """
     with ExitStack() as stack:
         try:
-            _take(stack, work, purpose, report)
+            _take(stack, work, purpose, report, sleep)
         except LockHeld as held:
             raise fail(
                 "already_running",
@@ -57,14 +64,27 @@ def batch_is_running(work: WorkFolder) -> bool:
         return False
 
 
-def _take(stack: ExitStack, work: WorkFolder, purpose: str, report: Callable[[str], None]) -> None:
-    try:
-        stack.enter_context(ProcessLock(work.lock, purpose=purpose))
-    except LockHeld as held:
-        if _purpose_of(held.holder) not in _ENDS_SOON:
-            raise
-        report(f"waiting for {describe_holder(held.holder)}")
-        stack.enter_context(ProcessLock(work.lock, wait=True, purpose=purpose))
+def _take(
+    stack: ExitStack,
+    work: WorkFolder,
+    purpose: str,
+    report: Callable[[str], None],
+    sleep: Callable[[float], None],
+) -> None:
+    told = ""
+    while True:
+        try:
+            stack.enter_context(ProcessLock(work.lock, purpose=purpose))
+            return
+        except LockHeld as held:
+            if _purpose_of(held.holder) not in _ENDS_SOON:
+                raise
+            holder = describe_holder(held.holder)
+        if holder != told:
+            report(f"waiting for {holder}")
+            told = holder
+        # Not in the queue of the lock: a batch that waits as well may be the next to have it.
+        sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _purpose_of(holder: dict[str, Any]) -> str:

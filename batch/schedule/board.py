@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from batch.schedule.demand import Demand, Wish, first_of_each_key
 from batch.schedule.ledger import LOADING_THREADS, Ledger, larger, total
@@ -69,18 +69,27 @@ class Board:
     def idle_of(self, key: str, device: str) -> list[Worker]:
         return [worker for worker in self.idle if worker.key == key and worker.device == device]
 
-    def present(self, key: str, device: str | None = None) -> int:
-        """How many workers of the key are there or on their way (on ``device``)."""
-        launched = sum(
-            1 for one in self.launched if one.key == key and device in (None, one.device)
-        )
+    def devices(self, step: Step) -> Collection[str]:
+        """Where attempts of the step can run."""
+        return self.ledger.homes(step.need) if step.gpu else (CPU,)
+
+    def present(self, step: Step, device: str | None = None) -> int:
+        """How many workers for the step are there or on their way (on ``device``).
+
+        One on a GPU that has become too small for the step is none: its need was not known when the
+        worker was loaded.
+        """
+        devices = [one for one in self.devices(step) if device in (None, one)]
+        launched = sum(one.key == step.key and one.device in devices for one in self.launched)
         return launched + sum(
-            1
-            for worker in self.workers.get(key, ())
-            if worker.state != "ending"
-            and worker.id not in self._evicted
-            and device in (None, worker.device)
+            worker.device in devices and worker.state != "ending" and worker.id not in self._evicted
+            for worker in self.workers.get(step.key or "", ())
         )
+
+    def usable(self, worker: Worker) -> bool:
+        """Whether a step that open files still need can run on the worker, where it is."""
+        step = self.demand.steps.get(worker.key)
+        return step is not None and worker.device in self.devices(step)
 
     def coming(self, key: str) -> int:
         """How many workers of the key load."""
@@ -172,7 +181,8 @@ class Board:
         """
         force = force or self.force
         held = own.held if own is not None else Need()
-        if need.ram_bytes <= held.ram_bytes and need.vram_bytes <= held.vram_bytes:
+        need = _beyond(need, held)
+        if not (need.ram_bytes or need.vram_bytes):
             return ""
         if closed := self._closed_to(need, device, held):
             return closed
@@ -214,10 +224,22 @@ class Board:
     def _victims(self, own: Worker | None, force: bool) -> list[Worker]:
         """Idle workers that may be ended: unwanted ones first, each group by last use."""
         idle = [worker for worker in self.idle if worker is not own]
-        unwanted = [worker for worker in idle if not self.demand.wanted(worker.key)]
+        unwanted = [worker for worker in idle if not self._wanted(worker)]
         if not force:
             return unwanted
-        return unwanted + [worker for worker in idle if self.demand.wanted(worker.key)]
+        return unwanted + [worker for worker in idle if self._wanted(worker)]
+
+    def _wanted(self, worker: Worker) -> bool:
+        return self.demand.wanted(worker.key) and self.usable(worker)
+
+
+def _beyond(need: Need, held: Need) -> Need:
+    """The need, without the kinds of memory of which enough is held."""
+    return Need(
+        need.cpu_threads,
+        need.ram_bytes if need.ram_bytes > held.ram_bytes else 0,
+        need.vram_bytes if need.vram_bytes > held.vram_bytes else 0,
+    )
 
 
 def _on(device: str, workers: Iterable[Worker]) -> list[Need]:

@@ -170,7 +170,7 @@ def _worth_loading(board: Board, step: Step, key: str, threads: int) -> bool:
     """Whether to load a worker, the first or one more of a model, before it is asked for."""
     free = board.ledger.free_threads >= 1
     more = step.elastic and _worth_another(board, step, key, threads)
-    if not free or (board.present(key) and not more):
+    if not free or (board.present(step) and not more):
         return False
     return not board.ledger.short_of(board.held(step, CPU), CPU)
 
@@ -181,7 +181,7 @@ def _worth_another(board: Board, step: Step, key: str, threads: int, waited: flo
     Whoever has ``waited`` for as long as loading takes was told too little of what the others take;
     but where one is being loaded, that is waited for first.
     """
-    there = board.present(key)
+    there = board.present(step)
     budget = board.snapshot.budget
     fitting = budget.ram_bytes // max(1, step.need.ram_bytes)
     at_once = min(board.snapshot.max_workers, budget.cpu_threads // threads, fitting)

@@ -66,7 +66,7 @@ def _places(board: Board, step: Step, free: list[str]) -> list[tuple[str, Worker
 
 def load_for_one(board: Board, wish: Wish) -> None:
     """Load the model of this one request, at the cost of any that is idle."""
-    if wish.step.key is None or board.present(wish.step.key):
+    if wish.step.key is None or board.present(wish.step):
         return
     if board.ledger.free_threads < 1:
         board.keep_threads = True
@@ -93,21 +93,21 @@ def load_ahead_on_gpus(board: Board) -> None:
     """Load what open files will need, where it fits beside what is there."""
     if board.snapshot.holding or board.keep_threads:
         return
-    for key, step in board.demand.steps.items():
-        if step.gpu and not board.present(key):
+    for step in board.demand.steps.values():
+        if step.gpu and not board.present(step):
             _load_ahead(board, step)
     if board.rounds.gpu_look_ahead_s:
         return  # room for a second copy is room for another model
-    for key, step in board.demand.steps.items():
-        while step.gpu and board.present(key) < len(board.ledger.vram):
-            if not (board.pays(step, board.present(key) + 1) and _load_ahead(board, step)):
+    for step in board.demand.steps.values():
+        while step.gpu and board.present(step) < len(board.ledger.vram):
+            if not (board.pays(step, board.present(step) + 1) and _load_ahead(board, step)):
                 break
 
 
 def _load_ahead(board: Board, step: Step) -> bool:
     """Load the model on the first GPU that lacks it and has room; tell whether there is one."""
     for device in _homes(board, step):
-        absent = not board.present(step.key or "", device)
+        absent = not board.present(step, device)
         if board.making_room(device) or board.closed(device):
             continue
         if absent and board.ledger.free_threads > 0 and _fits_beside(board, step, device):
@@ -131,9 +131,9 @@ def _load_waiting(board: Board, device: str) -> None:
         if board.ledger.free_threads < 1:
             board.keep_threads = True
             return
-        if board.present(step.key, device) or device not in board.ledger.homes(step.need):
+        if board.present(step, device) or device not in board.ledger.homes(step.need):
             continue
-        copies = board.present(step.key)
+        copies = board.present(step)
         if copies and (work_left > step.load_s or not board.pays(step, copies + 1)):
             continue
         if _fits_beside(board, step, device):
@@ -168,8 +168,9 @@ def _warm_work(board: Board, device: str) -> float:
     )
     for work in (board.demand.waiting_s, board.demand.soon_s):
         for key, work_s in work.items():
-            if board.present(key, device):
-                seconds += work_s / board.present(key)
+            step = board.demand.steps[key]
+            if board.present(step, device):
+                seconds += work_s / board.present(step)
     return seconds
 
 

@@ -78,16 +78,20 @@ class Ledger:
         )
 
     def homes(self, need: Need) -> Collection[str]:
-        """The GPUs that are large enough for ``need``; where none is, the largest."""
+        """The GPUs that are large enough for ``need``; where none is, the largest.
+
+        Where other programs leave enough of any of them, only those.
+        """
         sizes = self.budget.vram_bytes
         least = min(need.vram_bytes, max(sizes.values(), default=0))
-        return [device for device, size in sizes.items() if size >= least]
+        homes = [device for device, size in sizes.items() if size >= least]
+        return [device for device in homes if self._vram_limit[device] >= least] or homes
 
     def short_of(self, need: Need, device: str, freed: Need = Need()) -> str:
         """``ram`` or ``vram``, where ``need`` does not fit even after ``freed``; else empty."""
-        if need.vram_bytes > self.free_vram(device) + freed.vram_bytes:
+        if need.vram_bytes > max(0, self.free_vram(device) + freed.vram_bytes):
             return "vram"
-        if need.ram_bytes > self.free_ram + freed.ram_bytes:
+        if need.ram_bytes > max(0, self.free_ram + freed.ram_bytes):
             return "ram"
         return ""
 

@@ -145,7 +145,8 @@ class Limits:
     ``patience_s``: a request that has waited so long goes before all others.
     ``park_after_s``: a file that has waited so long is parked where more than ``max_workers`` are
     open. ``look_ahead_rounds``: work for so many rounds of loading each model is kept open where
-    the models do not all fit. ``leases_per_gpu``: attempts at once on one GPU.
+    the models do not all fit. ``leases_per_gpu``: attempts at once on one GPU. ``most_open``: so
+    many files the system lets us have open, by the pipes of their jobs; None: any number.
     """
 
     idle_release_s: float | None = 600.0
@@ -153,6 +154,7 @@ class Limits:
     park_after_s: float = 5400.0
     look_ahead_rounds: float = 20.0
     leases_per_gpu: int = 1
+    most_open: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,9 @@ def _why_closed(board: Board, file: QueuedFile, opened: _Opened) -> str:
         return "memory"
     if opened.count >= max(snapshot.max_workers, _most_jobs(budget.ram_bytes)):
         return "memory"
+    most = snapshot.limits.most_open
+    if opened.count and most is not None and opened.count >= most:
+        return "descriptors"
     limited = opened.count and budget.disk_bytes is not None
     if limited and opened.disk + file.disk_bytes > (budget.disk_bytes or 0):
         return "disk"
@@ -115,6 +118,6 @@ def release_idle(board: Board) -> None:
     if after is None:
         return
     for worker in list(board.idle):
-        needed = worker.key in board.demand.steps and not board.snapshot.holding
+        needed = board.usable(worker) and not board.snapshot.holding
         if not needed and board.snapshot.now - worker.last_used >= after:
             board.evict(worker, "as nobody has used it for long")

@@ -19,6 +19,7 @@ _WORDS = {
     "held_back": "held back: {}",
     "congested": "not started yet: files that are begun have waited too long already",
     "look_ahead": "not started yet: {} files are begun, that is enough to keep busy",
+    "descriptors": "not started yet: {} files are begun, and the system allows no more pipes",
     "disk": "not started yet: the files that are begun may fill the disk",
 }
 CODES = frozenset(_WORDS)
@@ -118,4 +119,5 @@ _FIGURES: Mapping[str, Callable[[Board, Step | None], str]] = {
     "model": _model,
     "worker": _stage,
     "look_ahead": _open_files,
+    "descriptors": _open_files,
 }

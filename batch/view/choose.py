@@ -11,6 +11,7 @@ from batch.view.dry_run import DryRunView
 from batch.view.jsonlines import JsonView
 from batch.view.live import LiveView
 from batch.view.plain import PlainView
+from batch.view.stream import LineStream
 from orchestrator.console import Console
 
 _DUMB = frozenset({"", "dumb", "unknown"})
@@ -32,16 +33,17 @@ class View(Protocol):
 
 
 def choose_view(
-    stream: TextIO, environ: Mapping[str, str], *, json: bool = False, dry_run: bool = False
+    lines: LineStream, environ: Mapping[str, str], *, json: bool = False, dry_run: bool = False
 ) -> View:
-    """The view for ``stream``. ``NO_COLOR`` and ``TERM`` are taken from ``environ``."""
+    """The view for the stream. ``NO_COLOR`` and ``TERM`` are taken from ``environ``."""
+    stream = lines.stream
     if json:
-        return JsonView(stream)
+        return JsonView(lines)
     if dry_run:
         return DryRunView(make_console(stream, environ))
     if is_live_terminal(stream, environ):
         return LiveView(make_console(stream, environ))
-    return PlainView(stream)
+    return PlainView(lines)
 
 
 def is_live_terminal(stream: TextIO, environ: Mapping[str, str]) -> bool:

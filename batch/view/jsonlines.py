@@ -2,10 +2,11 @@
 
 Every object has ``v`` (version of this format, now 1), ``event`` (its name: ``run_started``,
 ``discovered``, ``all_decided``, ``queued``, ``skipped``, ``file_started``, ``file_parked``,
-``stages_planned``, ``stage_progress``, ``file_warning``, ``file_finished``, ``load_sampled``,
-``throttled``, ``throttle_ended``, ``draining``, ``run_finished``) and ``time`` (UTC, ISO 8601),
-then the fields of that class in :mod:`batch.events` under their own names. Names may be added
-within a version, never changed.
+``stages_planned``, ``stage_progress``, ``file_warning``, ``run_warning``, ``file_finished``,
+``load_sampled``, ``throttled``, ``throttle_ended``, ``draining``, ``run_finished``) and ``time``
+(UTC, ISO 8601), then the fields of that class in :mod:`batch.events` under their own names. Names
+may be added within a version, never changed. While nobody reads, ``stage_progress`` and
+``load_sampled`` may be left out.
 Bytes of file names that are not UTF-8 are lone surrogates (``\\udcff`` is the byte 0xff). The
 ``error`` of ``file_finished`` and ``run_finished`` has ``code``, ``message``, ``hint``, ``class``
 and ``retryable``.
@@ -18,10 +19,10 @@ import re
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any
 
 from batch import events
-from batch.view.stream import LineStream, LineView
+from batch.view.stream import PASSING, LineStream, LineView
 from batch.view.words import utc_now, utc_stamp
 from orchestrator.contract.errors import ErrorInfo
 from orchestrator.contract.records import to_json
@@ -32,15 +33,15 @@ JSON_VERSION = 1
 class JsonView(LineView):
     """``now`` tells the time for the stamps."""
 
-    def __init__(self, stream: TextIO, *, now: Callable[[], datetime] = utc_now) -> None:
-        self._lines = LineStream(stream)
+    def __init__(self, lines: LineStream, *, now: Callable[[], datetime] = utc_now) -> None:
+        self._lines = lines
         self._now = now
 
     def handle(self, event: events.Event) -> None:
         record = {"v": JSON_VERSION, "event": event_name(type(event)), "time": self._stamp()}
         for one in fields(event):
             record[one.name] = _plain(getattr(event, one.name))
-        self._lines.write(json.dumps(record))
+        self._lines.line(json.dumps(record), passing=isinstance(event, PASSING))
 
     def _stamp(self) -> str:
         return utc_stamp(self._now())

@@ -26,7 +26,7 @@ from batch.view.words import glyphs_for
 
 FRAME_SECONDS = 0.25
 
-_LASTING = frozenset({events.RunStarted, events.Discovered, events.FileFinished})
+_LASTING = frozenset({events.RunStarted, events.Discovered, events.RunWarning, events.FileFinished})
 
 
 class LiveView:

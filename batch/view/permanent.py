@@ -21,6 +21,8 @@ def lasting_lines(event: events.Event, frame: Frame) -> list[RenderableType]:
         return _run_started(event, frame)
     if isinstance(event, events.Discovered):
         return [_dim(describe(event), frame)]
+    if isinstance(event, events.RunWarning):
+        return [_below(f"! {event.message} ({event.code})", "yellow", frame)]
     if isinstance(event, events.FileFinished) and not event.earlier:
         return _file_finished(event, frame)
     return []

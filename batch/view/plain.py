@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import TextIO
 
 from batch import events
 from batch.view.safe_text import safe_text
 from batch.view.sentences import describe
-from batch.view.stream import LineStream, LineView
+from batch.view.stream import PASSING, LineStream, LineView
 
 PROGRESS_SECONDS = 30.0
 """A file in progress is mentioned at most this often."""
@@ -24,12 +23,12 @@ class PlainView(LineView):
 
     def __init__(
         self,
-        stream: TextIO,
+        lines: LineStream,
         *,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
-        self._lines = LineStream(stream)
+        self._lines = lines
         self._clock = clock
         self._now = now
         self._mentioned: dict[str, float] = {}
@@ -46,7 +45,8 @@ class PlainView(LineView):
         elif isinstance(event, events.FileFinished | events.FileParked):
             self._mentioned.pop(event.path, None)
         stamp = self._now().strftime("%Y-%m-%d %H:%M:%S")
-        self._lines.write(f"{stamp} {safe_text(describe(event), encoding=self._lines.encoding)}")
+        words = safe_text(describe(event), encoding=self._lines.encoding)
+        self._lines.line(f"{stamp} {words}", passing=isinstance(event, PASSING))
 
     def _due(self, path: str) -> bool:
         now = self._clock()

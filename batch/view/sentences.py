@@ -75,6 +75,10 @@ def _file_warning(event: events.FileWarning) -> str:
     )
 
 
+def _run_warning(event: events.RunWarning) -> str:
+    return f"warning: {event.message} ({event.code})"
+
+
 def _file_finished(event: events.FileFinished) -> str:
     if event.status == "done":
         audio = event.audio_seconds
@@ -147,6 +151,7 @@ _SENTENCES: dict[type[events.Event], Callable[[Any], str]] = {
     events.StagesPlanned: _stages_planned,
     events.StageProgress: _stage_progress,
     events.FileWarning: _file_warning,
+    events.RunWarning: _run_warning,
     events.FileFinished: _file_finished,
     events.LoadSampled: _load_sampled,
     events.Throttled: _throttled,

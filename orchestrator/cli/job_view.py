@@ -12,6 +12,7 @@ from rich.table import Table
 
 from orchestrator.console import Console
 from orchestrator.contract import messages
+from orchestrator.contract.errors import Failure
 from orchestrator.contract.job import Job, read_job
 from orchestrator.contract.messages import Message
 from orchestrator.contract.paths import JobFolder, WorkFolder
@@ -93,4 +94,8 @@ def print_jobs(work: WorkFolder) -> None:
     for folder in all_jobs(work):
         manifest = read_manifest(folder)
         status = manifest.status if manifest else "not run"
-        print(f"{folder.root.name}  {status:12}  {printable_line(read_job(folder).source.path)}")
+        try:
+            what = read_job(folder).source.path
+        except Failure:  # it was killed while it was being made, or a disk lost it
+            status, what = "unreadable", f"no job can be read in {folder.root}"
+        print(f"{folder.root.name}  {status:12}  {printable_line(what)}")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import trio
+
 from orchestrator.child import Log
 from orchestrator.cli import models, pipeline
 from orchestrator.cli.job_view import JobView, print_job, print_jobs
+from orchestrator.cli.supervise import supervise
 from orchestrator.contract.errors import (
     ErrorClass,
     ErrorInfo,
@@ -25,9 +27,9 @@ from orchestrator.contract.job import Job, JobResult, read_job, read_job_result
 from orchestrator.contract.paths import JobFolder, WorkFolder
 from orchestrator.guardian import guarded
 from orchestrator.jobs import BY_HAND_RUN, LATEST, find_job
-from orchestrator.launcher import JobCommand, Orders, job_argv, run_job_process
+from orchestrator.launcher import JobCommand, job_argv
 from orchestrator.retention import choose, free, freeable
-from orchestrator.settings import load_settings, work_folder
+from orchestrator.settings import Settings, load_settings, work_folder
 from orchestrator.terminal import accept_any_text, print_failure, printable_line, run_command
 from orchestrator.turns import BY_HAND, turn
 
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return models.main(words[1:])
     given = _parser().parse_args(words)
     act = {"status": _status, "clean": _clean}.get(given.action, _run)
-    return run_command(lambda: act(given, _work(given)))
+    return run_command(lambda: act(given, _settings(given)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,27 +82,29 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _work(given: argparse.Namespace) -> WorkFolder:
+def _settings(given: argparse.Namespace) -> Settings:
     cli = {"work_dir": str(given.work_dir)} if given.work_dir else {}
-    loaded = load_settings(cli=cli, environ=os.environ, config_path=given.config)
-    return WorkFolder(work_folder(loaded.settings).absolute())
+    return load_settings(cli=cli, environ=os.environ, config_path=given.config).settings
 
 
-def _run(given: argparse.Namespace, work: WorkFolder) -> int:
-    import trio
+def _work(settings: Settings) -> WorkFolder:
+    return WorkFolder(work_folder(settings).absolute())
 
+
+def _run(given: argparse.Namespace, settings: Settings) -> int:
+    work = _work(settings)
     folder = find_job(work, given.job or LATEST)
     job = read_job(folder)
     selection = _selection(given, job)
     run_id = f"{BY_HAND_RUN}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}"
     command = JobCommand(job_argv(folder.root, selection), job.id, run_id, Log(folder.log))
     with turn(work, BY_HAND, _say), guarded(run_id), JobView(job) as view:
-        code = trio.run(_supervise, command, view)
+        code = trio.run(supervise, command, view.handle, settings.drain_seconds)
     result = read_job_result(folder)
     if result is None or result.run_id != run_id:
         if view.error is not None:
             raise Failure(ErrorInfo.from_json(view.error))
-        if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+        if code is not ExitCode.OK:
             return code
         raise fail(
             "job_died",
@@ -116,7 +120,7 @@ def _say(text: str) -> None:
     print(printable_line(text), file=sys.stderr, flush=True)
 
 
-def _conclude(result: JobResult, folder: JobFolder, code: int) -> int:
+def _conclude(result: JobResult, folder: JobFolder, code: ExitCode) -> int:
     for account in result.stages:
         print(f"{account.name:12} {account.status:8} {account.seconds:7.1f} s  {account.reason}")
     for warning in result.warnings:
@@ -127,35 +131,13 @@ def _conclude(result: JobResult, folder: JobFolder, code: int) -> int:
         print("Stopped. Run it again to go on.")
         return code or ExitCode.RESUMABLE
     if result.error is not None:
-        print_failure(ErrorInfo.from_json(result.error), sys.stderr)
-        return ExitCode.SOME_FAILED
+        error = ErrorInfo.from_json(result.error)
+        print_failure(error, sys.stderr)
+        goes_on = error.is_of_storage and error.retryable
+        return ExitCode.RESUMABLE if goes_on else ExitCode.SOME_FAILED
     where = printable_line(str(folder.root))
     print(f"done in {result.seconds:.1f} s; everything about it is in {where}")
     return ExitCode.OK
-
-
-async def _supervise(command: JobCommand, view: JobView) -> int:
-    """Run the job; the first signal lets the stage end, the second stops it at once."""
-    import trio
-
-    orders = Orders()
-    stopped = 0
-    with trio.CancelScope() as everything:
-        async with trio.open_nursery() as nursery:
-
-            async def watch() -> None:
-                nonlocal stopped
-                with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                    async for number in signals:
-                        if stopped:
-                            everything.cancel()
-                        stopped = 128 + number
-                        orders.drain()
-
-            nursery.start_soon(watch)
-            await run_job_process(command, view.handle, orders)
-            nursery.cancel_scope.cancel()
-    return stopped
 
 
 def _selection(given: argparse.Namespace, job: Job) -> str | None:
@@ -171,7 +153,8 @@ def _selection(given: argparse.Namespace, job: Job) -> str | None:
     return json.dumps({"only": only, "start_from": given.start, "force": given.force})
 
 
-def _status(given: argparse.Namespace, work: WorkFolder) -> int:
+def _status(given: argparse.Namespace, settings: Settings) -> int:
+    work = _work(settings)
     if given.job:
         folder = find_job(work, given.job)
         print_job(folder, read_job(folder))
@@ -180,9 +163,9 @@ def _status(given: argparse.Namespace, work: WorkFolder) -> int:
     return ExitCode.OK
 
 
-def _clean(given: argparse.Namespace, work: WorkFolder) -> int:
+def _clean(given: argparse.Namespace, settings: Settings) -> int:
     max_bytes = None if given.max_gb is None else int(given.max_gb * 1e9)
-    chosen = choose(freeable(work), time.time(), given.older_than * _DAY, max_bytes)
+    chosen = choose(freeable(_work(settings)), time.time(), given.older_than * _DAY, max_bytes)
     if given.dry_run:
         count, size = len(chosen), sum(one.size for one in chosen)
         print(f"{count} folders with {size / 1e6:.1f} MB would be freed")

@@ -7,6 +7,7 @@ process it may be raised wrapped in a :class:`Failure`; anything else that is ra
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 
@@ -116,6 +117,14 @@ _STORAGE_ERRNOS = {
     errno.EIO: ("storage_error", "Check the disk or the network share, then run again."),
     errno.ESTALE: ("storage_error", "Mount the network share again, then run again."),
     errno.ENOTCONN: ("storage_error", "Mount the network share again, then run again."),
+    errno.EHOSTDOWN: ("storage_error", "Mount the network share again, then run again."),
+    errno.ETIMEDOUT: ("storage_error", "Check the disk or the network share, then run again."),
+    errno.EEXIST: ("storage_error", "Something else has that name: move it, or use another one."),
+    errno.ENOTDIR: ("storage_error", "A file is where a folder has to be: name another folder."),
+    errno.ENOLCK: (
+        "storage_error",
+        "No file can be locked there: use a work folder on a local disk.",
+    ),
 }
 _NOT_RETRYABLE = frozenset({"permission_denied", "name_too_long", "read_only"})
 
@@ -132,14 +141,20 @@ def describe_os_error(error: OSError, doing: str) -> ErrorInfo:
 
 
 def storage_error_in(error: BaseException, doing: str) -> ErrorInfo | None:
-    """What a bare error, or a group of them, says of a disk; None where it is none of that kind."""
+    """What a bare error, or a group of them, says of a disk; None where it is none of that kind.
+
+    An ``OSError`` is of that kind where the system names a file with it, or by its number.
+    """
     if isinstance(error, BaseExceptionGroup):
         found = [storage_error_in(one, doing) for one in error.exceptions]
         return found[0] if all(found) else None
     if isinstance(error, Failure):
         return error.info if error.info.error_class is ErrorClass.STORAGE else None
-    if isinstance(error, OSError) and error.errno in _STORAGE_ERRNOS:
-        return describe_os_error(error, f"{doing} ({error.filename})" if error.filename else doing)
+    if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error.filename, str | bytes):  # a number is that of a descriptor
+            return describe_os_error(error, f"{doing} ({os.fsdecode(error.filename)})")
+        if error.errno in _STORAGE_ERRNOS:
+            return describe_os_error(error, doing)
     return None
 
 

@@ -8,6 +8,7 @@ process, its start, boot) is for people and for error messages only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -21,6 +22,10 @@ from orchestrator.contract.processes import boot_id, host_name, start_ticks
 TYPE_CHECKING = False  # as typing's, whose import would cost a job 3 ms
 if TYPE_CHECKING:
     from typing import Any
+
+
+_HELD = frozenset({errno.EAGAIN, errno.EACCES, errno.EDEADLK})
+"""What the system says of a lock that somebody has; the last two are Windows' words for it."""
 
 
 class LockHeld(Exception):
@@ -50,8 +55,8 @@ class ProcessLock:
     ``purpose`` is for those who find it held.
 
     Raises on entering:
-        LockHeld: not free, and ``wait`` is False; or the file system cannot lock.
-        OSError: the file cannot be made or opened.
+        LockHeld: not free, and ``wait`` is False.
+        OSError: the file cannot be made or opened, or the file system cannot lock.
     """
 
     def __init__(self, path: Path, *, wait: bool = False, purpose: str = "") -> None:
@@ -85,6 +90,8 @@ class ProcessLock:
                 _take(descriptor, wait=self._wait)
             except OSError as error:
                 os.close(descriptor)
+                if error.errno not in _HELD:
+                    raise
                 raise LockHeld(self._path, read_holder(self._path)) from error
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), os.stat(self._path)):
@@ -103,8 +110,9 @@ class ProcessLock:
 
 def read_holder(path: Path) -> dict[str, Any]:
     """What the last holder wrote about itself; empty when that cannot be read."""
-    with contextlib.suppress(OSError, ValueError):
-        holder = json.loads(path.read_bytes().lstrip(b"\0"))
+    with contextlib.suppress(OSError, ValueError), path.open("rb", buffering=0) as file:
+        file.seek(1)  # Windows lets nobody read the byte that is locked
+        holder = json.loads(file.read())
         if isinstance(holder, dict):
             return holder
     return {}
@@ -129,8 +137,8 @@ if sys.platform == "win32":
             try:
                 msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
                 return
-            except OSError:
-                if not wait:
+            except OSError as error:
+                if not wait or error.errno not in _HELD:
                     raise
                 time.sleep(0.2)
 

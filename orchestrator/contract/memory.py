@@ -35,11 +35,11 @@ class PeakMeter:
         return _lifetime_peak() if peak is None else max(peak, rss_bytes() or 0)
 
     def vram_bytes(self) -> int | None:
-        """GPU memory that torch has held at most. None: torch was not used on a GPU.
+        """GPU memory that torch has held at most. None: torch was not used on a GPU, or not alone.
 
-        What other libraries (CTranslate2) hold is not in it.
+        CTranslate2 does not say what it holds: with a Whisper model in it, torch has the least.
         """
-        cuda = _torch_cuda()
+        cuda = None if "ctranslate2" in sys.modules else _torch_cuda()
         return None if cuda is None else int(cuda.max_memory_reserved())
 
 

@@ -7,6 +7,7 @@ in which secrets usually are.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 
 _WORDS = frozenset(
@@ -46,14 +47,19 @@ def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
 def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
     """What must not be shown, the longest first: values of secret variables, logins of addresses.
 
-    A value that is a path (of a token file, of an agent's socket) is no secret.
+    A value that is the path of something (a token file, an agent's socket) is no secret; one in
+    base64 may look like a path.
     """
     found: set[str] = set()
     for name, value in environ.items():
         if is_secret(name, value):
             found.update(_logins(value) or [value])
-    shown = (one for one in found if len(one) >= _SHORTEST and not one.startswith("/"))
-    return tuple(sorted(shown, key=len, reverse=True))
+    hidden = (one for one in found if len(one) >= _SHORTEST and not _is_path(one))
+    return tuple(sorted(hidden, key=len, reverse=True))
+
+
+def _is_path(value: str) -> bool:
+    return value.startswith("/") and os.path.lexists(value)
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from orchestrator.contract.errors import Failure, describe_os_error
 from orchestrator.contract.job import Job, JobOutput
 from orchestrator.contract.naming import output_name
 from orchestrator.job.artefacts import Artefact, ArtefactStore
@@ -41,13 +42,20 @@ def to_be_made_again(
     """Stage and output of what was dropped to save space and is not in the library (any more).
 
     Raises:
-        Failure: ``name_too_long``. OSError: the library cannot be read.
+        Failure: ``name_too_long``, or a storage error of what is in the library.
     """
     return frozenset(
         (stage, output.name)
         for stage, output, delivery in _each(job, artefacts, store, facts)
-        if output.name in artefacts[stage].dropped and not delivery.is_done()
+        if output.name in artefacts[stage].dropped and not _is_there(delivery)
     )
+
+
+def _is_there(delivery: Delivery) -> bool:
+    try:
+        return delivery.is_done()
+    except OSError as error:
+        raise Failure(describe_os_error(error, f"{delivery.target} could not be read")) from error
 
 
 def _each(

@@ -12,6 +12,8 @@ from orchestrator.contract.paths import AttemptFolder
 from orchestrator.contract.records import BadRecord, changed, from_json
 from orchestrator.job.stageprocess import Ended
 
+RESULT_INVALID = "result_invalid"
+
 
 def judge(
     stage: JobStage, request: StageRequest, folder: AttemptFolder, ended: Ended
@@ -23,8 +25,12 @@ def judge(
     """
     try:
         result = check_result(stage, request, folder)
+    except Failure as failure:
+        if failure.info.code == RESULT_INVALID and ended.error is not None:
+            raise Failure(ended.error) from failure  # it could say why, but not write it down
+        raise
     except FileNotFoundError:
-        if ended.error is not None:  # it could say why, but not write it down
+        if ended.error is not None:
             raise Failure(ended.error) from None
         raise fail(
             "stage_crashed",
@@ -44,7 +50,7 @@ def check_result(stage: JobStage, request: StageRequest, folder: AttemptFolder) 
 
     Raises:
         FileNotFoundError: there is none.
-        Failure: the stage's own error, or ``result_invalid``.
+        Failure: the stage's own error, or :data:`RESULT_INVALID`.
     """
     try:
         result = from_json(StageResult, read_json(folder.result))
@@ -78,7 +84,7 @@ def check_result(stage: JobStage, request: StageRequest, folder: AttemptFolder) 
 
 def _invalid(stage: JobStage, folder: AttemptFolder, what: str) -> Failure:
     return fail(
-        "result_invalid",
+        RESULT_INVALID,
         f"stage {stage.name} left a result that cannot be trusted: {what}",
         f"See {folder.root}; run again, and report it if it happens again.",
         error_class=ErrorClass.INTERNAL,

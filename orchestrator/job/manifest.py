@@ -68,7 +68,8 @@ class Intent(Record):
 
     ``temporary`` is its name on the way to ``target``. With ``displaces`` that name may also hold
     what was at ``target``, which ought to have the hash ``sha256``. With ``takes_name`` an empty
-    file of ours may be at ``target``, where the disk has no better way to take a free name.
+    file of ours may be at ``target``, where the disk has no better way to take a free name. With
+    both what was at ``target`` is not swapped with the new file, but moved aside first.
     """
 
     target: str
@@ -76,6 +77,10 @@ class Intent(Record):
     temporary: str
     displaces: bool = False
     takes_name: bool = False
+
+    @property
+    def moves_aside(self) -> bool:
+        return self.displaces and self.takes_name
 
 
 class Manifest(Record, frozen=False):

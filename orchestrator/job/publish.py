@@ -108,8 +108,8 @@ def publish(
                 )
             _put_in_place(intent, ours, displace)
         finally:
-            # After a swap that failed half-way a person's file lies there: it is put back.
-            remove_temporaries([one for one in recorded if one.temporary == intent.temporary])
+            # What was displaced, and was a person's or is not replaced after all, is put back.
+            remove_temporaries(recorded)
     except OSError as error:
         raise _not_written(target, error) from error
 
@@ -129,33 +129,58 @@ def confirm(deliveries: Iterable[Delivery]) -> tuple[Published, ...]:
     return tuple(map(_published, wanted))
 
 
-def remove_leftovers(intents: tuple[Intent, ...]) -> None:
-    """Remove what a killed run left in the library on its way there; each is named in an intent."""
+def remove_leftovers(intents: tuple[Intent, ...]) -> tuple[Intent, ...]:
+    """Remove what a killed run left in the library on its way there; each is named in an intent.
+
+    Returns those whose file is still there.
+    """
     for intent in intents:
         if intent.takes_name:
             with contextlib.suppress(OSError):
                 target = Path(intent.target)
                 if target.is_file() and not target.is_symlink() and not target.stat().st_size:
                     target.unlink()
-    remove_temporaries(intents)  # last: what it puts back may need a name that we had taken
+    return remove_temporaries(intents)  # last: it may put back what has a name that we had taken
 
 
 def remove_temporaries(intents: Collection[Intent]) -> tuple[Intent, ...]:
     """Remove the temporary files of these; returns those whose file is still there.
 
-    What a person edited in the last moment, and we had moved aside, is put back.
+    What a person edited in the last moment, and we had displaced, is put back; where they have
+    saved once more at the target, both stay. Our own older file is put back where we had moved it
+    aside and never got the new one there (see :func:`_has_lost_its_file`).
     """
     ours = {intent.sha256 for intent in intents}
     displacing = {intent.temporary for intent in intents if intent.displaces}
+    for aside in intents:
+        if aside.moves_aside and _has_lost_its_file(aside.target, intents):
+            with contextlib.suppress(OSError):
+                Path(aside.temporary).lstat()  # an earlier one of the same target may be gone
+                rename_new(Path(aside.temporary), Path(aside.target))
     for intent in intents:
         leftover = Path(intent.temporary)
         with contextlib.suppress(OSError):
             displaced = intent.temporary in displacing and os.path.lexists(leftover)
             if displaced and _hash_or_none(leftover) not in ours:
-                _put_back(leftover, Path(intent.target))
-            else:
+                _put_back(leftover, Path(intent.target), ours)
+            elif not _has_lost_its_file(intent.target, intents):
                 leftover.unlink(missing_ok=True)
     return tuple(intent for intent in intents if os.path.lexists(intent.temporary))
+
+
+def _has_lost_its_file(target: str, intents: Collection[Intent]) -> bool:
+    """Whether what was at the target lies aside, and what was to come there is still on its way.
+
+    Then nobody but us has left the name free. Without the new file, or where the two were swapped
+    in one step, there has been a file at the target all the time: if there is none now, somebody
+    has removed it on purpose.
+    """
+    there = {
+        one.moves_aside
+        for one in intents
+        if one.target == target and os.path.lexists(one.temporary)
+    }
+    return there == {True, False} and not os.path.lexists(target)
 
 
 def _check_space(delivery: Delivery) -> None:
@@ -183,12 +208,17 @@ def _forget_cached(path: Path) -> None:
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _put_back(leftover: Path, target: Path) -> None:
+def _put_back(leftover: Path, target: Path, ours: Collection[str]) -> None:
+    """Give a person's file its name again, unless they have saved something else there since."""
     try:
         rename_new(leftover, target)
     except FileExistsError:
-        if exchange(leftover, target):
+        if _hash_or_none(target) not in ours or not exchange(leftover, target):
+            return
+        if _hash_or_none(leftover) in ours:
             leftover.unlink()
+        else:  # saved between the check and the swap
+            exchange(leftover, target)
 
 
 def _put_in_place(
@@ -213,25 +243,23 @@ def _put_in_place(
         raise _taken(target)
     record_intent(Intent(str(target), owned_sha256, str(temporary), displaces=True))
     if exchange(temporary, target):
-        if _hash_or_none(temporary) != owned_sha256:
-            # Somebody edited it between the check and the swap: give it back to them.
-            exchange(temporary, target)
-            raise _taken(target)
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        return
-    aside = target.with_name(temporary_name(target.name))
-    record_intent(Intent(str(target), owned_sha256, str(aside), displaces=True, takes_name=True))
-    target.rename(aside)
-    if _hash_or_none(aside) != owned_sha256:
-        rename_new(aside, target)
+        displaced = temporary
+    else:
+        displaced = target.with_name(temporary_name(target.name))
+        record_intent(
+            Intent(str(target), owned_sha256, str(displaced), displaces=True, takes_name=True)
+        )
+        target.rename(displaced)
+    if _hash_or_none(displaced) != owned_sha256:  # edited between the check and the swap
+        _put_back(displaced, target, {intent.sha256})
         raise _taken(target)
-    try:
-        rename_new(temporary, target)
-    except FileExistsError:  # somebody saved under the name while nothing had it
-        aside.unlink()
-        raise _taken(target) from None
-    aside.unlink()
+    if displaced != temporary:
+        try:
+            rename_new(temporary, target)
+        except FileExistsError:  # somebody saved under the name while nothing had it
+            raise _taken(target) from None
+    with contextlib.suppress(OSError):
+        displaced.unlink()
 
 
 def _taken(target: Path) -> Failure:

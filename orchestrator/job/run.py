@@ -281,16 +281,16 @@ class _JobRun:
                 if failure.info.code != NAME_TAKEN:
                     raise
                 kept.append(failure)
+        left = remove_temporaries(self._manifest.intents)
+        self._warnings.extend(
+            StageWarning("left_behind", f"{path} is still there")
+            for path in dict.fromkeys(intent.temporary for intent in left)
+        )
         if kept and not there:
             raise kept[0]
         self._warnings.extend(StageWarning("kept_existing", one.info.message) for one in kept)
-        left = remove_temporaries(self._manifest.intents)
         self._manifest.published = confirm(there)
         self._manifest.intents = left
-        self._warnings.extend(
-            StageWarning("left_behind", f"{path} could not be removed")
-            for path in dict.fromkeys(intent.temporary for intent in left)
-        )
         return self._manifest.published
 
     def _record_intents(self, intents: Iterable[Intent]) -> None:

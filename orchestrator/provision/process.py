@@ -54,7 +54,7 @@ def build_lock(path: Path, what: str, report: Report) -> Iterator[BuildLock]:
     """Hold the lock at ``path``, after waiting for whoever else is making ``what``.
 
     Raises:
-        LockHeld: the file system cannot lock.
+        OSError: the lock cannot be made, or the file system cannot lock.
     """
     lock = BuildLock(path)
     try:

@@ -2,7 +2,9 @@
 
 An installer that outlives a killed parent would go on writing into a folder that the next run is
 cleaning. Here the parent holds the other end of standard input, so its death, however sudden, is
-the end of the whole command. Standard library only: it starts before anything is installed.
+the end of the whole command. Where this process is killed as well, the command holds the lock that
+was handed on, and keeps the next run out. Standard library only: it starts before anything is
+installed.
 """
 
 from __future__ import annotations
@@ -15,20 +17,41 @@ import sys
 import threading
 from types import FrameType
 
+_STOPS = [signal.SIGINT, signal.SIGTERM]
+if sys.platform != "win32":
+    _STOPS.append(signal.SIGHUP)  # the terminal was closed
+
 
 def main(command: list[str]) -> int:
     """Run ``command`` in a session of its own, so that all it starts can be ended with it."""
-    signal.signal(signal.SIGTERM, _stop)
-    child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, start_new_session=sys.platform != "win32"
-    )
-    threading.Thread(target=_end_with_parent, args=(child,), daemon=True).start()
+    child: subprocess.Popen[bytes] | None = None
+    stopped = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopped
+        first, stopped = not stopped, True
+        if first and child is not None:  # else it is being started, and would be lost
+            raise KeyboardInterrupt
+
+    for number in _STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, stop)
     try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            start_new_session=sys.platform != "win32",
+            close_fds=sys.platform == "win32",  # the lock is the only one that may be inherited
+        )
+        if stopped:
+            raise KeyboardInterrupt
+        threading.Thread(target=_end_with_parent, args=(child,), daemon=True).start()
         return child.wait()
     except KeyboardInterrupt:
         return 130
     finally:
-        end_tree(child)
+        if child is not None:
+            end_tree(child)
 
 
 def end_tree(child: subprocess.Popen[bytes]) -> None:
@@ -50,10 +73,6 @@ def _end_with_parent(child: subprocess.Popen[bytes]) -> None:
     while os.read(0, 4096):
         pass
     end_tree(child)
-
-
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

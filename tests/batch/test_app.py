@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from batch import candidates, filejob, storage
+from batch import app, candidates, filejob, storage
 from batch.app import Bus
 from batch.events import (
     AllDecided,
@@ -24,6 +24,7 @@ from batch.events import (
     FileStarted,
     Queued,
     RunFinished,
+    RunWarning,
     Skipped,
     StageProgress,
     Throttled,
@@ -273,6 +274,70 @@ async def test_a_state_that_breaks_at_a_files_turn_ends_the_run(
     monkeypatch.setattr(run.state, "probe", breaks_later)
     monkeypatch.setattr("batch.candidates.PROBES_PER_COMMIT", 1)
     assert await run() == 75
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "told"),
+    [
+        ("disk_full", 0, ["history_not_saved"]),
+        ("state_busy", 0, ["history_not_saved"]),
+        ("state_damaged", 75, []),
+    ],
+)
+async def test_what_stages_took_need_not_be_saved(
+    run: Run,
+    library: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    exit_code: int,
+    told: list[str],
+) -> None:
+    """It is learnt again; but that the database is damaged counts, whoever meets it."""
+
+    def broken(changes: object) -> None:
+        raise fail(code, "no", error_class=ErrorClass.STORAGE)
+
+    monkeypatch.setattr(run.state, "save_history", broken)
+    monkeypatch.setattr(app, "HISTORY_SECONDS", 0.01)
+    for name in ("a.mkv", "b.mkv"):
+        add(library, name)
+    assert await run() == exit_code
+    assert exit_code or set(run.statuses.values()) == {"done"}
+    assert [one.code for one in run.ear.of(RunWarning)] == told
+
+
+async def test_two_signals_before_anything_has_begun_end_it_in_order(
+    run: Run, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(library, "a.mkv")
+    answers = threading.Event()
+
+    def hangs(plan: object) -> tuple[()]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert answers.wait(60)
+        return ()
+
+    monkeypatch.setattr(app, "_places_of", hangs)
+    run.ear.on(Draining, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        with trio.fail_after(30):
+            assert await run() == 143
+    finally:
+        answers.set()
+
+
+async def test_a_file_that_nobody_interrupted_and_is_not_done_is_no_success(
+    run: Run, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(library, "a.mkv")
+
+    def stopped(folder: JobFolder) -> JobResult | None:
+        result = read_job_result(folder)
+        return replace(result, status="interrupted") if result is not None else None
+
+    monkeypatch.setattr(filejob, "read_job_result", stopped)
+    assert await run() == 75
+    assert run.statuses == {"a.mkv": "interrupted"}
 
 
 async def test_a_bug_is_not_swallowed(

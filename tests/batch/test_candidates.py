@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from batch import candidates as module
 from batch.candidates import Candidates
 from batch.decide import Policy
 from batch.events import AllDecided, Discovered, FileFinished, Queued, Skipped
+from batch.file_record import Content
 from batch.filejob import Task
 from batch.listing import DirectoryListing
 from batch.queue import Queue
@@ -22,6 +24,7 @@ from orchestrator.contract.errors import ErrorClass, ErrorInfo, Failure, fail
 from orchestrator.contract.job import JobOutput
 from orchestrator.contract.keys import fingerprint
 from orchestrator.contract.media import AudioTrack, ProbeResult
+from orchestrator.contract.paths import JobFolder
 
 from .conftest import OLD_NS, Ear, add, walk
 
@@ -106,7 +109,7 @@ async def take_all(candidates: Candidates[str], queue: Queue) -> list[Task]:
     return found
 
 
-def names(events: Sequence[Queued | FileFinished]) -> list[str]:
+def names(events: Sequence[Queued | FileFinished | Skipped]) -> list[str]:
     return [os.path.basename(event.path) for event in events]
 
 
@@ -288,3 +291,35 @@ async def test_a_file_that_is_away_at_its_turn_is_taken_when_its_disk_is_back(
     (task,) = await take_all(candidates, queue)
     assert (task.item.name, disk.asked) == ("a.mkv", ["source_unreadable"])
     assert ear.of(FileFinished) == []
+
+
+async def test_what_a_job_left_is_cleared_up_beside_the_event_loop(
+    library: Path,
+    make: Make,
+    ear: Ear,
+    state: State,
+    queue: Queue,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its outputs are read whole, on a disk that may hang; meanwhile all other jobs are heard."""
+    add_settled(library, "a.mkv")
+    media = library / "a.mkv"
+    candidates = make()
+    content = Content(media.stat().st_size, media.stat().st_mtime_ns)
+    state.record_started(str(media), content, "key-1", str(library.parent / "job"), 1.0)
+    await candidates.survey(walk(library))
+    (library / "a.en.srt").touch()
+    begun, answers = threading.Event(), threading.Event()
+
+    def hangs(folder: JobFolder) -> None:
+        begun.set()
+        assert answers.wait(60)
+
+    monkeypatch.setattr("batch.scan.clear_up", hangs)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_all, candidates, queue)
+        with trio.fail_after(30):
+            await trio.to_thread.run_sync(begun.wait)
+        assert ear.of(Skipped) == []
+        answers.set()
+    assert names(ear.of(Skipped)) == ["a.mkv"]

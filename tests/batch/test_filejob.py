@@ -197,8 +197,24 @@ async def test_a_job_that_leaves_no_result_has_died(
     assert finished.error is not None
     assert (finished.error.code, finished.error.retryable) == ("job_died", True)
     assert words in finished.error.message
-    assert str(finished.job_folder) in finished.error.hint
+    assert str(finished.job_folder) in finished.error.message
     assert status_of(runner) == FAILED
+
+
+async def test_the_result_of_an_earlier_opening_is_none(runner: Runner) -> None:
+    """A parked file is opened again in the same run, and its process is killed at once."""
+    runner.stays()
+    parked = JobResult(JOB_RESULT_VERSION, "1", RUN, "interrupted", ())
+    runner.script = (
+        "import sys, pathlib\n"
+        f"pathlib.Path(sys.argv[1], 'job_result.json').write_text({json.dumps(to_json(parked))!r})"
+    )
+    first = await runner.run()
+    assert (first.status, first.error) == ("interrupted", None)
+    runner.script = DIES
+    again = await runner.run()
+    assert again.error is not None
+    assert (again.job_folder, again.error.code) == (first.job_folder, "job_died")
 
 
 async def test_the_result_of_another_run_is_none(runner: Runner) -> None:

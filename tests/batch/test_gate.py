@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -96,6 +98,40 @@ async def test_it_samples_by_itself(monkeypatch: pytest.MonkeyPatch, ear: Ear) -
         nursery.cancel_scope.cancel()
     assert ear.of(Throttled)
     assert ear.of(ThrottleEnded) == [ThrottleEnded(19.0)]
+
+
+async def test_a_probe_that_fails_leaves_the_state_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, ear: Ear
+) -> None:
+    """Too many open files: it ended the run."""
+    monkeypatch.setattr("batch.gate.SAMPLE_SECONDS", 0.0)
+    failing = OSError(errno.EMFILE, "Too many open files")
+    answers: Iterator[Load | OSError] = iter([load(0, cpu=95), failing, load(9, cpu=10)])
+
+    def sample() -> Load:
+        answer = next(answers, load(19, cpu=10))
+        if isinstance(answer, OSError):
+            assert gate.holding(0.0)
+            raise answer
+        return answer
+
+    gate = Gate(LIMITS, sample, ear, clock=lambda: 0.0, first_after=0.0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(gate.watch)
+        while not ear.of(ThrottleEnded):
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert next(answers, None) is None
+
+
+async def test_where_the_first_probe_fails_there_is_no_state_to_stay_with(ear: Ear) -> None:
+    """Nothing would ever begin, and nobody would be told why."""
+
+    def fails() -> Load:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with pytest.raises(OSError, match="Too many"):
+        await Gate(LIMITS, fails, ear, first_after=0.0).watch()
 
 
 async def test_a_shut_door_lets_nothing_through_whatever_the_load(ear: Ear) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from batch import events
 from batch.view import jsonlines
 from batch.view.jsonlines import JsonView, event_name
+from batch.view.stream import LineStream
 from orchestrator.contract.errors import ErrorClass, ErrorInfo
 from orchestrator.contract.exchange import StageWarning
 from orchestrator.contract.job import Published, StageAccount
@@ -18,11 +19,14 @@ STAMP = "2026-01-31T05:40:12.345Z"
 
 
 def emitted(event: events.Event) -> dict[str, Any]:
-    file = io.StringIO()
+    raw = io.BytesIO()
     moment = datetime(2026, 1, 31, 5, 40, 12, 345_678, UTC)
-    with JsonView(file, now=lambda: moment) as view:
+    with (
+        LineStream(io.TextIOWrapper(raw, encoding="utf-8")) as lines,
+        JsonView(lines, now=lambda: moment) as view,
+    ):
         view.handle(event)
-    text = file.getvalue()
+    text = raw.getvalue().decode()
     assert text.isascii()
     assert text.endswith("}\n")
     assert text.count("\n") == 1

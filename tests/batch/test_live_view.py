@@ -72,6 +72,7 @@ def test_the_header_and_finished_files_stay() -> None:
         events.Discovered(3, 1, 5_000_000),
         events.FileFinished("/m/a.mkv", "done", seconds=60, audio_seconds=600, language="en"),
         events.FileFinished("/m/c.mkv", "done", seconds=5),
+        events.RunWarning("odd", "something odd"),
         events.FileFinished(
             "/m/b.mkv",
             "failed",
@@ -89,6 +90,7 @@ def test_the_header_and_finished_files_stay() -> None:
         "found 3 media files in 1 folder, 5.0 MB",
         "✓ a.mkv  en 10 min 0 s in 1 min 0 s, 10.0 x",
         "✓ c.mkv  5.0 s",
+        "  ! something odd (odd)",
         "✗ b.mkv  failed after 1.0 s",
         "  No audio track (no_audio_track)",
         "  → Check it in a player.",

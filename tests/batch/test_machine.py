@@ -1,11 +1,25 @@
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
+import trio
+import trio.testing
 
 from batch.history import History, Record
 from batch.leases import Machine
-from batch.machine import gpus_of, machine_of, priority_of, workers_for
+from batch.machine import (
+    DESCRIPTORS_OF_A_JOB,
+    gpus_of,
+    machine_of,
+    most_open_files,
+    priority_of,
+    workers_for,
+)
 from batch.steps import profile
+from orchestrator.child import Log, start_child
 from orchestrator.contract.records import changed
 from orchestrator.hardware import Gpu, Hardware
 from orchestrator.settings import Settings
@@ -52,6 +66,39 @@ def test_auto_asks_the_scheduler_with_what_the_stages_need() -> None:
     learnt = History()
     learnt.put(profile(heavy, machine, "cpu").subject, Record().took(rss=GB))
     assert workers_for(machine, recipe, learnt).workers == 8
+
+
+@pytest.mark.parametrize(("soft", "jobs"), [(1024, 298), (256, 42), (100, 1), (-1, None)])
+def test_the_number_of_jobs_follows_from_the_limit_of_descriptors(
+    soft: int, jobs: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource")
+    limit = resource.RLIM_INFINITY if soft < 0 else soft
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limit, 1 << 20))
+    assert most_open_files() == jobs
+
+
+def test_windows_has_no_such_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    assert most_open_files() is None
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="where descriptors can be counted")
+async def test_a_job_takes_no_more_descriptors_than_are_reckoned(tmp_path: Path) -> None:
+    def opened() -> int:
+        return len(os.listdir("/dev/fd"))
+
+    argv = [sys.executable, "-I", "-S", "-c", "import sys; sys.stdin.read()"]
+    async with trio.open_nursery() as nursery:
+        first = await start_child(argv, Log(tmp_path / "log"), os.environ)
+        before = opened()
+        more = [await start_child(argv, Log(tmp_path / "log"), os.environ) for _ in range(4)]
+        for child in (first, *more):
+            nursery.start_soon(child.wait)
+        await trio.testing.wait_all_tasks_blocked()
+        assert 4 <= opened() - before - 1 <= 4 * DESCRIPTORS_OF_A_JOB
+        for child in (first, *more):
+            child.kill()
 
 
 def test_priority_is_by_the_first_pattern_that_matches() -> None:

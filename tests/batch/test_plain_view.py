@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import io
-import os
 from datetime import datetime
-
-import pytest
 
 from batch import events
 from batch.view.plain import PlainView
+from batch.view.stream import LineStream
 from orchestrator.contract.errors import ErrorClass, ErrorInfo
 from orchestrator.contract.exchange import StageWarning
 from orchestrator.contract.job import Published
@@ -19,22 +16,33 @@ STAMP = "2026-01-31 23:00:00 "
 MISSING = ErrorInfo("no_audio_track", "/m/a: no audio track", "Look at it.", ErrorClass.INPUT)
 
 
+class Kept(LineStream):
+    """Lines that go nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__(io.StringIO())
+        self.kept: list[str] = []
+
+    def line(self, text: str, *, passing: bool = False) -> None:
+        self.kept.append(text)
+
+
 class Watched:
     """A plain view with a clock that the test moves."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self.file = io.StringIO()
+        self.stream = Kept()
         self.view = PlainView(
-            self.file, clock=lambda: self.seconds, now=lambda: datetime(2026, 1, 31, 23, 0)
+            self.stream, clock=lambda: self.seconds, now=lambda: datetime(2026, 1, 31, 23, 0)
         )
 
     def lines(self, *happened: events.Event) -> list[str]:
-        start = len(self.file.getvalue())
+        start = len(self.stream.kept)
         with self.view as view:
             for event in happened:
                 view.handle(event)
-        return [line.removeprefix(STAMP) for line in self.file.getvalue()[start:].splitlines()]
+        return [line.removeprefix(STAMP) for line in self.stream.kept[start:]]
 
 
 def test_every_event_worth_a_line() -> None:
@@ -113,43 +121,3 @@ def test_progress_is_mentioned_every_thirty_seconds_at_most() -> None:
 def test_control_characters_never_get_through() -> None:
     lines = Watched().lines(events.FileStarted("/m/\x1b[31m\n2026 forged", "j"))
     assert lines == ["/m/\\x1b[31m\\n2026 forged: started, job j"]
-
-
-def test_a_stream_of_ascii_gets_ascii() -> None:
-    raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding="ascii")
-    PlainView(stream).handle(events.FileStarted("/m/é\udcff", "j"))
-    assert b"/m/\\xe9\\xff: started" in raw.getvalue()
-
-
-class ClosedPipe(io.StringIO):
-    """A reader that has gone away."""
-
-    writes = 0
-
-    def write(self, text: str) -> int:
-        self.writes += 1
-        raise BrokenPipeError
-
-
-def test_a_closed_pipe_silences_the_view_and_nothing_else(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    pipe = ClosedPipe()
-    view = PlainView(pipe)
-    view.handle(events.FileStarted("/m/a", "j"))
-    view.handle(events.FileStarted("/m/b", "j"))
-    assert pipe.writes == 1
-    assert capsys.readouterr().err == ""
-
-
-class FullDisk(io.StringIO):
-    def write(self, text: str) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def test_what_cannot_be_printed_any_more_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
-    view = PlainView(FullDisk())
-    view.handle(events.FileStarted("/m/a", "j"))
-    view.handle(events.FileStarted("/m/b", "j"))
-    assert capsys.readouterr().err.count("nothing more can be printed: No space left") == 1

@@ -41,7 +41,8 @@ def test_it_is_gone_for_good_before_the_job_may_be_forgotten(
     """After a power cut it would be back, and nobody would know any more that it is ours."""
     calls: list[tuple[Path, list[str]]] = []
     monkeypatch.setattr(
-        "batch.recovery.fsync_folder", lambda place: calls.append((place, os.listdir(place)))
+        "orchestrator.job.leftovers.fsync_folder",
+        lambda place: calls.append((place, os.listdir(place))),
     )
     clear_up(job)
     assert calls == [(library, ["a.en.vtt"])]
@@ -52,7 +53,7 @@ def test_a_name_that_was_taken_already_may_not_be_on_the_disk_either(
 ) -> None:
     (library / LEFT).unlink()
     synced: list[Path] = []
-    monkeypatch.setattr("batch.recovery.fsync_folder", synced.append)
+    monkeypatch.setattr("orchestrator.job.leftovers.fsync_folder", synced.append)
     clear_up(job)
     assert synced == [library]
 
@@ -84,9 +85,26 @@ def test_where_the_disk_is_away_it_is_left_for_later(job: JobFolder, library: Pa
     assert os.listdir(library) == ["a.en.vtt"]
 
 
+def test_what_cannot_be_removed_stays_known(
+    job: JobFolder, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused)
+        clear_up(job)
+    manifest = read_manifest(job)
+    assert manifest is not None
+    assert [one.temporary for one in manifest.intents] == [str(library / LEFT)]
+    clear_up(job)
+    assert os.listdir(library) == ["a.en.vtt"]
+
+
 def test_a_job_that_left_nothing_is_not_written_to(job: JobFolder, tmp_path: Path) -> None:
     clear_up(job)
     before = job.manifest.stat()
     clear_up(job)
     clear_up(JobFolder(tmp_path / "no job"))
     assert job.manifest.stat() == before
+    assert not (tmp_path / "no job").exists()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from batch.decide import Failed, NeedsProbe, Policy, Reason, Skip, Work
+from batch.decide import Decision, Failed, Policy, Reason, Skip, Work
 from batch.events import Discovered, FileFinished, Skipped
 from batch.file_record import FAILED, STARTED, Content
 from batch.ownership import DiskLibrary
-from batch.scan import Candidate, Places, Scan
+from batch.scan import Candidate, Places, Scan, news_of
 from batch.state import State
 from orchestrator.contract.errors import ErrorInfo, Failure
 from orchestrator.contract.files import sha256_file
@@ -102,20 +102,40 @@ def test_a_new_time_stamp_of_the_same_content_is_remembered(
     scan = Scan(Places(str(library), None), POLICY, state, ear, lambda: OLD_NS)
     (candidate,) = scan.run(walk(library))
     skip = Skip(Reason.ALREADY_DONE, "same", restamp=True)
-    assert scan.settle(candidate.item, candidate.view, skip) is None
+    assert scan.must_record(candidate.item, candidate.view, skip)
+    scan.record(candidate.item, candidate.view, skip)
     record = state.record(str(media))
     assert record is not None
     assert record.mtime_ns == 2
 
 
-def test_a_decision_to_work_is_not_the_scans(library: Path, state: State, ear: Ear) -> None:
+@pytest.mark.parametrize(
+    ("decision", "recorded"),
+    [
+        (Skip(Reason.SUBTITLE_EXISTS, "there"), False),
+        (Failed(replace(ERROR, retryable=True)), False),
+        (Failed(ERROR), True),
+    ],
+)
+def test_only_what_lasts_is_recorded(
+    library: Path, state: State, ear: Ear, decision: Decision, recorded: bool
+) -> None:
+    media = add(library, "a.mkv", mtime_ns=1)
+    scan = Scan(Places(str(library), None), POLICY, state, ear, lambda: OLD_NS)
+    (candidate,) = scan.run(walk(library))
+    assert scan.must_record(candidate.item, candidate.view, decision) == recorded
+    scan.record(candidate.item, candidate.view, decision)
+    assert (state.record(str(media)) is not None) == recorded
+
+
+def test_a_decision_to_work_is_no_news_of_the_scan(library: Path, state: State, ear: Ear) -> None:
     add(library, "a.mkv", mtime_ns=1)
     scan = Scan(Places(str(library), None), POLICY, state, ear, lambda: OLD_NS)
     (candidate,) = scan.run(walk(library))
-    assert scan.settle(candidate.item, candidate.view, NeedsProbe()) == candidate
-    assert scan.settle(candidate.item, candidate.view, Failed(ERROR)) is None
+    work = Work(Reason.NEW)
+    assert not scan.must_record(candidate.item, candidate.view, work)
     with pytest.raises(AssertionError):
-        scan.settle(candidate.item, candidate.view, Work(Reason.NEW))
+        news_of(candidate.item, candidate.view, work)
 
 
 @pytest.mark.parametrize("status", [STARTED, FAILED])

@@ -6,7 +6,7 @@ from batch.history import History, Record
 from batch.leases import Machine
 from batch.measures import CLIMB, Measures
 from batch.schedule.model import Need
-from batch.steps import UNKNOWN_SECONDS, profile, step_of
+from batch.steps import CONTEXT_BYTES, UNKNOWN_SECONDS, held_by, profile, step_of
 from orchestrator.contract.exchange import ModelRef
 from orchestrator.contract.job import JobStage, StageAccount, Tried
 from orchestrator.contract.records import changed
@@ -61,10 +61,28 @@ def test_what_was_measured_replaces_what_was_declared() -> None:
     record = Record().ran(100.0, 5.0).loaded(7.0)
     history.put(one.subject, record.took(1000 * MIB, 800 * MIB, 2000 * MIB))
     step = step_of(one, "key", history, 200.0)
-    assert step.need == Need(2, int(1150 * MIB), int(2300 * MIB))
+    assert step.need == Need(2, int(1150 * MIB), int(2300 * MIB) + CONTEXT_BYTES)
+    assert step.held.vram_bytes == step.need.vram_bytes
     assert step.held.ram_bytes == pytest.approx(920 * MIB)
     assert step.run_s == pytest.approx(10.0)
     assert step.load_s == 7.0
+
+
+def test_what_torch_says_is_less_than_a_process_takes_of_a_gpu() -> None:
+    """Four models that stay were booked with 1.2 GB less than they took: their contexts."""
+    booked = Need(0, 1000, 3000)
+    assert held_by(booked, None, None) == booked
+    assert held_by(booked, 700, 2000) == Need(0, 700, 2000 + CONTEXT_BYTES)
+    assert held_by(booked, 700, None) == Need(0, 700, 3000), "what is booked has it, or is declared"
+
+
+def test_a_stage_on_the_cpu_takes_nothing_of_a_gpu_whatever_was_measured_there() -> None:
+    one = profile(HEAVY, MACHINE, "cpu")
+    history = History()
+    history.put(one.subject, Record().took(1000 * MIB, 800 * MIB, 2000 * MIB))
+    step = step_of(one, "key", history, 200.0)
+    assert (step.need.vram_bytes, step.held.vram_bytes) == (0, 0)
+    assert held_by(Need(0, 1000), 700, None) == Need(0, 700)
 
 
 def test_workers_are_told_apart_by_what_they_load() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 import trio
@@ -11,6 +12,7 @@ from batch.events import Draining
 from batch.stop import Stop
 from orchestrator.contract.errors import ErrorInfo, ExitCode
 from orchestrator.launcher import Orders
+from orchestrator.signals import stop_signals
 
 from .conftest import Ear
 
@@ -69,3 +71,34 @@ async def test_one_signal_drains_and_another_cancels(
     assert everything.cancelled_caught
     assert stop.exit_code is code
     assert ear.events == [Draining(number.name, 30.0)]
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in stop_signals()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+async def test_what_is_ignored_from_the_start_stays_so(restored: None, ear: Ear) -> None:
+    """``nohup`` has it so: the terminal may be closed and the run goes on."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop = Stop(Orders(), 30.0, ear)
+    with trio.CancelScope() as everything:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop.watch_signals, everything)
+            await trio.testing.wait_all_tasks_blocked()
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await stop.requested.wait()
+            nursery.cancel_scope.cancel()
+    assert ear.events == [Draining("SIGTERM", 30.0)]
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+async def test_all_may_be_ignored(restored: None, ear: Ear) -> None:
+    for number in stop_signals():
+        signal.signal(number, signal.SIG_IGN)
+    await Stop(Orders(), 30.0, ear).watch_signals(trio.CancelScope())
+    assert ear.events == []

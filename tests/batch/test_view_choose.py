@@ -11,6 +11,7 @@ from batch.view.dry_run import DryRunView
 from batch.view.jsonlines import JsonView
 from batch.view.live import LiveView
 from batch.view.plain import PlainView
+from batch.view.stream import LineStream
 
 
 class Terminal(io.StringIO):
@@ -19,25 +20,25 @@ class Terminal(io.StringIO):
 
 
 def test_a_terminal_gets_the_live_view() -> None:
-    assert isinstance(choose_view(Terminal(), {"TERM": "xterm"}), LiveView)
-    assert isinstance(choose_view(Terminal(), {}), LiveView)
+    assert isinstance(choose_view(LineStream(Terminal()), {"TERM": "xterm"}), LiveView)
+    assert isinstance(choose_view(LineStream(Terminal()), {}), LiveView)
 
 
 @pytest.mark.parametrize("term", ["dumb", "unknown", "", "DUMB"])
 def test_a_dumb_terminal_gets_plain_lines(term: str) -> None:
-    assert isinstance(choose_view(Terminal(), {"TERM": term}), PlainView)
+    assert isinstance(choose_view(LineStream(Terminal()), {"TERM": term}), PlainView)
 
 
 def test_a_pipe_gets_plain_lines() -> None:
-    assert isinstance(choose_view(io.StringIO(), {"TERM": "xterm"}), PlainView)
+    assert isinstance(choose_view(LineStream(io.StringIO()), {"TERM": "xterm"}), PlainView)
 
 
 def test_json_wins() -> None:
-    assert isinstance(choose_view(Terminal(), {}, json=True, dry_run=True), JsonView)
+    assert isinstance(choose_view(LineStream(Terminal()), {}, json=True, dry_run=True), JsonView)
 
 
 def test_a_dry_run_lists() -> None:
-    assert isinstance(choose_view(Terminal(), {}, dry_run=True), DryRunView)
+    assert isinstance(choose_view(LineStream(Terminal()), {}, dry_run=True), DryRunView)
 
 
 def test_no_color() -> None:

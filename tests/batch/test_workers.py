@@ -15,7 +15,17 @@ import trio
 
 from batch.schedule.model import CPU
 from batch.wear import Tolerance
-from batch.workers import LAUNCHES, Exchange, Kind, Phase, Pool, Worker
+from batch.workers import (
+    COLD_SECONDS,
+    LAUNCHES,
+    UNPREPARED_SECONDS,
+    Exchange,
+    Kind,
+    Phase,
+    Pool,
+    Worker,
+    cold_warning,
+)
 from orchestrator.contract.exchange import RESULT_VERSION, StageRequest
 from orchestrator.contract.job import JobStage
 from orchestrator.contract.messages import Finished, Message, Progress
@@ -58,13 +68,17 @@ class Bench:
         self.folder = folder
         self.changed = trio.Event()
         self.told: list[tuple[str, str]] = []
+        self.cold: list[Worker] = []
+        self.later = 0.0
         self.pool = Pool(
             folder / "workers",
             RUN,
             nursery,
             lambda: self.changed.set(),
             lambda worker, what: self.told.append((worker.id, what)),
+            self.cold.append,
             tolerance,
+            clock=lambda: trio.current_time() + self.later,
         )
         self._attempts = 0
 
@@ -287,16 +301,62 @@ async def test_cancelling_kills_everything(tmp_path: Path) -> None:
     assert survivors() == []
 
 
-async def test_what_cannot_be_loaded_runs_cold_after_some_tries(tmp_path: Path) -> None:
+def a_broken_stage() -> JobStage:
     (fake,) = make_recipe().stages
-    no_python = type(fake.environment)("bare", "x", "/no/such/python")
-    broken = make_stage(fake, environment=no_python)
+    return make_stage(fake, environment=type(fake.environment)("bare", "x", "/no/such/python"))
+
+
+async def test_what_cannot_be_loaded_runs_cold_after_some_tries(tmp_path: Path) -> None:
     async with a_bench(tmp_path) as bench:
         for _ in range(LAUNCHES):
             assert not bench.pool.is_broken("fake-1")
-            await bench.until_gone(bench.launch(broken))
+            assert bench.cold == []
+            await bench.until_gone(bench.launch(a_broken_stage()))
         assert bench.pool.is_broken("fake-1")
+        assert bench.pool.broken == {"fake-1"}
         assert "No such file" in bench.told[-1][1]
+        (worker,) = bench.cold
+    warning = cold_warning(worker)
+    assert warning.code == "stage_runs_cold"
+    assert all(word in warning.message for word in ("stage fake", "No such file", worker.id))
+
+
+async def test_what_ran_cold_is_tried_again_and_told_once(tmp_path: Path) -> None:
+    """What was in the way, as another program on the GPU, may be gone."""
+    async with a_bench(tmp_path) as bench:
+        for _ in range(LAUNCHES):
+            await bench.until_gone(bench.launch(a_broken_stage()))
+        bench.later += COLD_SECONDS
+        assert bench.pool.broken == frozenset()
+        await bench.until_gone(bench.launch(a_broken_stage()))
+        assert bench.pool.is_broken("fake-1"), "one try more, not as many as at first"
+        assert len(bench.cold) == 1
+        bench.later += COLD_SECONDS
+        await bench.ready()
+        await bench.until_gone(bench.launch(a_broken_stage()))
+        assert not bench.pool.is_broken("fake-1"), "one that began has set the count back"
+
+
+async def test_a_folder_that_cannot_be_made_says_nothing_of_the_worker(tmp_path: Path) -> None:
+    async with a_bench(tmp_path) as bench:
+        (tmp_path / "workers").write_text("a file in its place")
+        for _ in range(LAUNCHES):
+            await bench.until_gone(bench.launch())
+            assert bench.pool.is_broken("fake-1"), "else it would be tried without end"
+            bench.later += UNPREPARED_SECONDS
+            assert not bench.pool.is_broken("fake-1")
+        assert bench.cold == []
+
+
+async def test_workers_that_are_cancelled_are_not_broken(tmp_path: Path) -> None:
+    with trio.CancelScope() as scope:
+        async with a_bench(tmp_path) as bench:
+            for _ in range(LAUNCHES):
+                bench.launch()
+            scope.cancel()
+            await trio.sleep_forever()
+    assert bench.pool.broken == frozenset()
+    assert bench.cold == []
 
 
 async def test_a_model_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:

@@ -218,13 +218,16 @@ class Batch:
         return self.start_module("batch", library or self.library, *arguments)
 
     def start_module(self, module: str, *arguments: str | Path) -> Running:
-        self.config.write_text(yaml.safe_dump(self.settings))
         self._runs += 1
         folder = self.folder / f"run-{self._runs}"
         folder.mkdir()
+        return Running(self.argv(module, *arguments), self.environ, folder)
+
+    def argv(self, module: str, *arguments: str | Path) -> list[str]:
+        """The command line, with the settings as they are now."""
+        self.config.write_text(yaml.safe_dump(self.settings))
         argv = [sys.executable, "-m", module, *map(str, arguments)]
-        argv += ["--work-dir", str(self.work.root), "--config", str(self.config)]
-        return Running(argv, self.environ, folder)
+        return [*argv, "--work-dir", str(self.work.root), "--config", str(self.config)]
 
     def run(self, *arguments: str | Path, library: Path | None = None) -> Outcome:
         return self.start(*arguments, library=library).end()

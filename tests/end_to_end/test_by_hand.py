@@ -170,6 +170,46 @@ def test_a_signal_stops_it_and_it_goes_on(hand: ByHand) -> None:
     assert hand.stages(hand.pipeline()) == {"fake": "reused", "relay": "ran"}
 
 
+def test_a_terminal_that_goes_away_stops_it(hand: ByHand) -> None:
+    hand.batch.fault("waits")
+    hand.prepare()
+    running = hand.batch.start_module("orchestrator.cli.run_pipeline")
+    hand.batch.wait_for_waiting(1)
+    running.signal(signal.SIGHUP)
+    hand.batch.gate.touch()
+    assert running.end().code == 143
+    assert hand.stages(hand.pipeline()) == {"fake": "reused", "relay": "ran"}
+
+
+def test_under_nohup_it_goes_on(hand: ByHand) -> None:
+    hand.batch.fault("waits")
+    hand.prepare()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which who is started inherits
+    try:
+        running = hand.batch.start_module("orchestrator.cli.run_pipeline")
+        hand.batch.wait_for_waiting(1)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    running.signal(signal.SIGHUP)
+    hand.batch.gate.touch()
+    outcome = running.end()
+    assert (outcome.code, hand.stages(outcome)) == (0, {"fake": "ran", "relay": "ran"})
+
+
+def test_a_stage_that_does_not_end_in_time_is_stopped(hand: ByHand) -> None:
+    """It was waited for without end."""
+    hand.batch.configure(drain_seconds=0)
+    hand.batch.fault("waits")
+    hand.prepare()
+    running = hand.batch.start_module("orchestrator.cli.run_pipeline")
+    hand.batch.wait_for_waiting(1)
+    running.signal(signal.SIGTERM)
+    stopped = running.end()
+    assert stopped.code == 143
+    hand.batch.gate.touch()
+    assert hand.stages(hand.pipeline()) == {"fake": "ran", "relay": "ran"}
+
+
 def test_what_is_asked_for_must_exist(hand: ByHand) -> None:
     assert "(no_such_job)" in hand.pipeline().err
     assert "(no_such_job)" in hand.pipeline("--job", "20260131-000001").err

@@ -112,7 +112,7 @@ class NextNight:
                 probe = self._probes.get(os.fsencode(item.path))
                 decision = decide(item, view, plan.policy, time.time_ns(), probe)
                 if isinstance(decision, Skip):
-                    scan.settle(item, view, decision)
+                    scan.record(item, view, decision)
                     continue
                 if not isinstance(decision, Work) or probe is None:
                     after.wrong.append(f"{item.name} is not to be worked on: {decision}")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
@@ -259,6 +260,43 @@ async def test_a_grandchild_of_an_attempt_that_was_repeated_is_found(
     assert await job.run() == 0
     assert job.status == "done"
     assert ended(int(noted.read_text()))
+
+
+@pytest.mark.parametrize("status", [0, 3])
+async def test_a_helper_in_its_group_without_its_mark_is_ended_with_it(
+    tmp_path: Path, status: int
+) -> None:
+    """Started with an empty environment, by a stage that did not wait for it."""
+    noted = tmp_path / "helper"
+    code = f"""
+import subprocess, sys
+helper = subprocess.Popen(
+    ["sleep", "600"], env={{}}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+)
+open({str(noted)!r}, "w").write(str(helper.pid))
+sys.exit({status})
+"""
+    command = JobCommand([sys.executable, "-c", code], "j-helper", "r", Log(tmp_path / "log"))
+    with trio.fail_after(PATIENCE):
+        assert await run_job_process(command, lambda _message: None, Orders()) == status
+    until(lambda: ended(int(noted.read_text())))
+
+
+async def test_a_process_that_cannot_be_contained_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids: list[int] = []
+
+    def refused(pid: int) -> AbstractContextManager[None]:
+        pids.append(pid)
+        raise PermissionError(pid)
+
+    monkeypatch.setattr(launcher, "contained", refused)
+    code = "import time; time.sleep(600)"
+    command = JobCommand([sys.executable, "-c", code], "j-free", "r", Log(tmp_path / "log"))
+    with pytest.raises(PermissionError):
+        await run_job_process(command, lambda _message: None, Orders())
+    assert ended(*pids)
 
 
 SUPERVISOR = """

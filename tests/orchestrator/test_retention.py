@@ -1,14 +1,19 @@
 """What is freed, and what never is."""
 
+import hashlib
 import os
+import shutil
+import time
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.contract.locks import ProcessLock
-from orchestrator.contract.paths import WorkFolder
-from orchestrator.retention import Kept, choose, free, freeable
+from orchestrator.contract.locks import LockHeld, ProcessLock
+from orchestrator.contract.paths import JobFolder, WorkFolder
+from orchestrator.job.manifest import Intent, open_manifest, read_manifest
+from orchestrator.retention import Kept, _measured, choose, free, freeable
 
 NOW = 1_000_000.0
 DAY = 86_400.0
@@ -100,9 +105,111 @@ def test_what_cannot_be_removed_is_not_counted(tmp_path: Path) -> None:
     assert free([odd]) == (0, 0)
 
 
-def test_an_empty_folder_is_new(tmp_path: Path) -> None:
+def test_an_empty_folder_is_as_old_as_itself(tmp_path: Path) -> None:
+    """Who was making the job was killed before anything was in its folder."""
     work = WorkFolder(tmp_path)
-    (work.artefacts / "f0").mkdir(parents=True)
+    half_made = work.day("20260131", "ann") / "20260131-000001"
+    half_made.mkdir(parents=True)
+    os.utime(half_made, (NOW - DAY, NOW - DAY))
     (empty,) = freeable(work)
-    assert empty.size == 0
-    assert choose([empty], empty.used, 0.0, None) == []
+    assert (empty.size, empty.used) == (0, NOW - DAY)
+    assert free(choose([empty], NOW, DAY / 2, None)) == (1, 0)
+    assert not half_made.exists()
+
+
+def test_a_folder_that_goes_away_meanwhile_is_new(tmp_path: Path) -> None:
+    before = time.time()
+    assert _measured(tmp_path / "gone", tmp_path / "gone" / "lock").used >= before
+
+
+OURS = b"our older subtitles"
+
+
+class Library:
+    """Media, and a job that was killed while it put a new file in the place of its older one."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.root = tmp_path / "library"
+        self.root.mkdir()
+        self.target = self.root / "a.srt"
+        self.temporary = self.root / ".batch-subtitles-1.srt.tmp"
+        self.work = WorkFolder(tmp_path / "work")
+        self.job = JobFolder(self.work.day("20260131", "ann") / "20260131-000001")
+        self.job.root.mkdir(parents=True)
+        manifest = open_manifest(self.job, "1")
+        names = str(self.target), hashlib.sha256(OURS).hexdigest(), str(self.temporary)
+        manifest.intents = (Intent(*names), Intent(*names, displaces=True))
+        manifest.save(self.job)
+
+    def clean(self) -> tuple[int, int]:
+        return free(list(freeable(self.work)))
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path)
+
+
+def test_what_a_killed_job_left_in_the_library_goes_with_it(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+
+    def sync(folder: Path) -> None:
+        assert library.job.manifest.exists()
+        assert not library.temporary.exists()
+        synced.append(folder)
+
+    monkeypatch.setattr("orchestrator.job.leftovers.fsync_folder", sync)
+    library.temporary.write_bytes(OURS)
+    assert library.clean()[0] == 1
+    assert synced == [library.root]
+    assert not library.job.root.exists()
+
+
+def test_what_a_person_edited_in_the_last_moment_is_given_back(library: Library) -> None:
+    library.temporary.write_text("edited")
+    assert library.clean()[0] == 1
+    assert library.target.read_text() == "edited"
+    assert not library.job.root.exists()
+
+
+def test_a_job_whose_leftovers_cannot_be_removed_is_kept(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.temporary.write_text("edited")
+
+    def refused(*_arguments: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("orchestrator.job.publish._put_back", refused)
+    assert library.clean() == (0, 0)
+    manifest = read_manifest(library.job)
+    assert manifest is not None
+    assert len(manifest.intents) == 2
+
+
+def test_a_job_is_kept_while_the_library_is_away(library: Library) -> None:
+    library.temporary.write_bytes(OURS)
+    away = library.root.with_name("away")
+    library.root.rename(away)
+    assert library.clean() == (0, 0)
+    away.rename(library.root)
+    assert library.clean()[0] == 1
+
+
+def test_the_lock_of_a_job_is_removed_last(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it others could go on with a job that is half gone."""
+    library.job.attempts.mkdir()
+    rmtree = shutil.rmtree
+
+    def remove(path: Path) -> None:
+        with pytest.raises(LockHeld), ProcessLock(library.job.lock):
+            pass
+        rmtree(path)
+
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    assert library.clean()[0] == 1
+    assert not library.job.root.exists()

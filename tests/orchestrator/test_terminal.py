@@ -1,20 +1,24 @@
 """What a terminal is shown."""
 
+import errno
 import io
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.contract.errors import ErrorInfo
+from orchestrator.contract.errors import ErrorInfo, ExitCode, fail
 from orchestrator.terminal import (
     accept_any_text,
     print_failure,
     printable,
     printable_line,
+    run_command,
 )
 
 
@@ -87,6 +91,75 @@ def test_a_stream_that_does_not_know_its_encoding_gets_ascii() -> None:
     stream = io.StringIO()
     print_failure(ErrorInfo("odd", "é"), stream)
     assert stream.getvalue() == "error: \\xe9 (odd)\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no shell there closes descriptors")
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [("return 5", 5), ("raise fail('no_media', 'none', 'do')", 3), ("raise BrokenPipeError", 141)],
+)
+def test_a_closed_stream_is_not_missed(closed: str, end: str, code: int) -> None:
+    """All was done, and the command ended with a traceback and status 1."""
+    program = (
+        "import os, sys\n"
+        "from orchestrator.contract.errors import fail\n"
+        "from orchestrator.terminal import accept_any_text, run_command\n"
+        "def act():\n"
+        "    assert os.open(os.devnull, os.O_RDONLY) > 2\n"
+        "    print('é', sys.stdout.encoding, file=sys.stderr)\n"
+        "    sys.stdout.write('done')\n"
+        f"    {end}\n"
+        "accept_any_text()\n"
+        "sys.exit(run_command(act))\n"
+    )
+    shell = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, program]
+    ended = subprocess.run(shell, capture_output=True, text=True, check=False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (code, False)
+
+
+def ended_by(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    said = io.StringIO()
+    monkeypatch.setattr("sys.stderr", said)
+
+    def act() -> int:
+        raise error
+
+    return run_command(act), said.getvalue()
+
+
+def test_a_file_in_the_place_of_a_folder_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It was a traceback."""
+    (tmp_path / "work").touch()
+    with pytest.raises(FileExistsError) as caught:
+        (tmp_path / "work").mkdir(exist_ok=True)
+    code, said = ended_by(caught.value, monkeypatch)
+    assert code == ExitCode.RESUMABLE
+    assert f"({tmp_path / 'work'}): {os.strerror(errno.EEXIST)} (storage_error)" in said
+    assert "what to do: Something else has that name" in said
+
+
+def test_who_cannot_be_told_has_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was a traceback, and status 1."""
+
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("orchestrator.terminal.print_failure", refuse)
+    code, said = ended_by(fail("no_media", "none", "Name another folder."), monkeypatch)
+    assert (code, said) == (ExitCode.NO_INPUT, "")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("odd"), OSError(errno.EBADF, "bad", 5), OSError(errno.ECHILD, "none")]
+)
+def test_what_is_a_bug_is_not_told_as_a_disk(
+    error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OSError, match=re.escape(str(error))):
+        ended_by(error, monkeypatch)
 
 
 def without_a_reader(code: str) -> tuple[int, str]:

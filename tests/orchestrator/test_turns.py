@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-import threading
+import errno
+import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -42,25 +44,49 @@ def test_who_does_not_say_what_it_does_is_taken_for_a_batch(work: WorkFolder) ->
 
 @pytest.mark.parametrize("purpose", [BATCH, BY_HAND])
 def test_a_job_by_hand_is_waited_for(work: WorkFolder, purpose: str) -> None:
-    told = threading.Event()
     order: list[str] = []
+    by_hand = ExitStack()
 
-    def report(text: str) -> None:
-        order.append(text)
-        told.set()
+    def sleep(seconds: float) -> None:
+        order.append(f"{seconds} s")
+        if len(order) == 3:
+            by_hand.close()
 
-    def waits() -> None:
-        with turn(work, purpose, report):
-            order.append("turn")
-
-    waiting = threading.Thread(target=waits)
-    with turn(work, BY_HAND, silent):
-        waiting.start()
-        assert told.wait(60)
-        order.append("by hand ends")
-    waiting.join(60)
+    by_hand.enter_context(turn(work, BY_HAND, silent))
+    with turn(work, purpose, order.append, sleep):
+        order.append("turn")
     assert order[0].startswith("waiting for run-pipeline, process ")
-    assert order[1:] == ["by hand ends", "turn"]
+    assert order[1:] == ["0.5 s", "0.5 s", "turn"], "it is told once"
+
+
+def test_a_batch_that_comes_first_is_not_waited_for(work: WorkFolder) -> None:
+    """Both waited for a job by hand: the other one would sit there silently all night."""
+    told: list[str] = []
+    with ExitStack() as holders:
+        holders.enter_context(turn(work, BY_HAND, silent))
+
+        def sleep(_seconds: float) -> None:
+            holders.close()
+            holders.enter_context(turn(work, BATCH, silent))
+
+        with pytest.raises(Failure) as caught, turn(work, BY_HAND, told.append, sleep):
+            pass
+    assert caught.value.info.code == "already_running"
+    assert "batch-subtitles, process " in caught.value.info.message
+    assert len(told) == 1
+
+
+def test_a_disk_without_locks_is_told(work: WorkFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def take(_descriptor: int, *, wait: bool) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("orchestrator.contract.locks._take", take)
+    with pytest.raises(Failure) as caught, turn(work, BATCH, silent):
+        pass
+    info = caught.value.info
+    assert info.code == "storage_error"
+    assert os.strerror(errno.ENOLCK) in info.message
+    assert "local disk" in info.hint
 
 
 def test_a_look_disturbs_nobody(work: WorkFolder) -> None:

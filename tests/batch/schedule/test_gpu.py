@@ -317,6 +317,55 @@ def test_a_gpu_that_is_too_small_gets_no_model_that_another_can_hold() -> None:
     assert ("translate", GPU) not in launches(loaded)
 
 
+GROWN = gpu_step("grown", held=6.0, extra=2.0)
+UNEQUAL = Budget(8, gb(16), {GPU: gb(11), "cuda:1": gb(7)})
+OUTGROWN = idle("grown", "cuda:1", 6)
+"""Loaded before it was known that the step needs more than this GPU has."""
+
+
+def test_a_worker_on_a_gpu_that_has_become_too_small_does_not_keep_another_from_loading() -> None:
+    """Nothing was decided for ever: the model was there, and no GPU was free that had it."""
+    state = snap(budget=UNEQUAL, files=(waiting("a", GROWN),), workers=(OUTGROWN,))
+
+    assert schedule(state)[0] == Launch("grown", GPU, 1, GROWN.held)
+
+
+def test_nor_one_that_has_waited_longer_than_anybody_should() -> None:
+    files = (waiting("a", GROWN, since=NOW - 7000), moving("b", BIG))
+    state = snap(budget=UNEQUAL, files=files, workers=(OUTGROWN, idle("translate", GPU, 6)))
+
+    assert evictions(state) == ["w-translate-cuda:0"]
+    assert launches(replace(state, workers=(OUTGROWN,)))[0] == ("grown", GPU)
+
+
+def test_such_a_worker_makes_way_first_and_is_let_go() -> None:
+    files = (waiting("a", GROWN), waiting("b", ALIGN), moving("c", BIG))
+    soon = moving("d", gpu_step("asr", held=3.0, run_s=5.0))
+    busy = lease("c", GPU, Need(1, gb(1), gb(11)))
+    workers = (replace(OUTGROWN, last_used=NOW), idle("asr", "cuda:1", 0.5, used=NOW - 5))
+    state = snap(budget=UNEQUAL, files=(*files, soon), workers=workers, leases=(busy,))
+
+    assert evictions(state) == ["w-grown-cuda:1"]
+
+    unused = replace(OUTGROWN, last_used=NOW - 700)
+    alone = snap(budget=UNEQUAL, files=files[:1], workers=(unused,))
+    assert evictions(alone) == ["w-grown-cuda:1"]
+
+
+def test_a_worker_on_a_gpu_that_another_program_has_taken_is_not_waited_for() -> None:
+    """With a second GPU idle the file waited for as long as that program ran."""
+    both = {GPU: gb(8), "cuda:1": gb(8)}
+    state = snap(
+        budget=Budget(8, gb(16), both, vram_available={GPU: gb(5), "cuda:1": gb(2)}),
+        files=(waiting("a", ASR),),
+        workers=(idle("asr", "cuda:1", 1.5),),
+    )
+    assert launches(state) == [("asr", GPU)]
+
+    taken = Budget(8, gb(16), both, vram_available={GPU: gb(2), "cuda:1": gb(2)})
+    assert launches(replace(state, budget=taken)) == [], "there is nowhere to go"
+
+
 def test_a_step_in_a_process_of_its_own_goes_to_a_gpu_that_is_large_enough() -> None:
     state = snap(budget=TWO, files=(waiting("a", cold_step("x", vram=6.0)),))
 
@@ -339,3 +388,11 @@ def test_a_worker_that_turned_out_larger_than_the_gpu_can_work() -> None:
     (start,) = schedule(state)
     assert isinstance(start, Start)
     assert start.need.vram_bytes == gb(8), "it is cut to the budget, as any need"
+
+
+def test_nor_does_it_wait_for_that_memory_where_it_needs_more_of_the_other_kind() -> None:
+    """It waited for ever for what it held already, as others had left the GPU less than that."""
+    budget = Budget(8, gb(16), {GPU: gb(8)}, vram_available={GPU: gb(5)})
+    state = snap(budget=budget, files=(waiting("a", ASR),), workers=(idle("asr", GPU, 9.0),))
+
+    assert starts(state) == [("a", "w-asr-cuda:0", GPU)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from batch.schedule import explain, schedule
-from batch.schedule.model import Budget, Open, Snapshot
+from batch.schedule.model import Budget, Limits, Open, Snapshot
 from tests.batch.schedule.building import (
     GPU,
     NOW,
@@ -104,6 +106,22 @@ def test_idle_jobs_take_a_quarter_of_the_memory_at_most() -> None:
 
     assert opened(state) == int(0.25 * gb(2) / (16 << 20))
     assert last_code(state) == "memory"
+
+
+def test_not_more_than_there_are_pipes_for() -> None:
+    """With much memory and short files 700 were opened: too many open files, every night."""
+    steps = (gpu_step("asr", 5.0, run_s=0.1), gpu_step("align", 5.0, run_s=0.1))
+    queue = tuple(queued(f"{number:03}", *steps) for number in range(50))
+    state = snap(budget=Budget(8, gb(999), {GPU: gb(8)}), queue=queue)
+    assert opened(state) == 50
+
+    few = replace(state, limits=Limits(most_open=42))
+    assert opened(few) == 42
+    assert last_code(few) == "descriptors"
+    assert explain(few)[-1].words.startswith("not started yet: 0 files are begun, and the system")
+
+    assert opened(replace(few, max_workers=64)) == 42, "the system's limit is nobody's choice"
+    assert opened(replace(state, limits=Limits(most_open=0))) == 1
 
 
 def test_none_while_those_that_are_open_do_not_get_on() -> None:

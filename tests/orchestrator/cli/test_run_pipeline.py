@@ -8,7 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.contract.errors import ExitCode
+from orchestrator.cli.run_pipeline import _conclude
+from orchestrator.contract.errors import ErrorClass, ErrorInfo, ExitCode
+from orchestrator.contract.job import JOB_RESULT_VERSION, JobResult
+from orchestrator.contract.paths import JobFolder
+
+
+@pytest.mark.parametrize(
+    ("error_class", "retryable", "code"),
+    [
+        (ErrorClass.STORAGE, True, ExitCode.RESUMABLE),
+        (ErrorClass.STORAGE, False, ExitCode.SOME_FAILED),
+        (ErrorClass.INPUT, True, ExitCode.SOME_FAILED),
+    ],
+)
+def test_what_a_job_failed_of_tells_whether_it_can_go_on(
+    error_class: ErrorClass, retryable: bool, code: ExitCode, tmp_path: Path
+) -> None:
+    """A full disk that the job could still write down was told as a file that failed."""
+    error = ErrorInfo("disk_full", "no space", "Free some.", error_class, retryable)
+    result = JobResult(JOB_RESULT_VERSION, "1", "r1", "failed", (), error=error.to_json())
+    assert _conclude(result, JobFolder(tmp_path), ExitCode.OK) is code
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk always full")

@@ -29,6 +29,10 @@ from orchestrator.contract.errors import (
         (errno.EIO, "storage_error", True),
         (errno.ESTALE, "storage_error", True),
         (errno.ENOTCONN, "storage_error", True),
+        (errno.EHOSTDOWN, "storage_error", True),
+        (errno.ETIMEDOUT, "storage_error", True),
+        (errno.EEXIST, "storage_error", True),
+        (errno.ENOTDIR, "storage_error", True),
         (errno.ENOENT, "storage_error", True),
     ],
 )
@@ -54,9 +58,21 @@ def test_only_errors_of_a_disk_are_told_as_such() -> None:
         KeyError("x"),
         fail("no_audio_track", "silence"),
         OSError(errno.ECHILD, "no child"),
+        OSError(errno.EBADF, "bad file descriptor", 7),
+        OSError("no number"),
         ExceptionGroup("", [broken, KeyError("x")]),
     ):
         assert storage_error_in(error, "it stopped") is None
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENXIO])
+def test_an_error_with_a_file_s_name_is_of_a_disk_whatever_its_number(number: int) -> None:
+    """A file in the place of the work folder was told as a bug."""
+    for name in ("/work/é", "/work/é".encode()):
+        info = storage_error_in(OSError(number, os.strerror(number), name), "it stopped")
+        assert info is not None
+        assert info.message == f"it stopped (/work/é): {os.strerror(number)}"
+        assert exit_code_of(info) is ExitCode.RESUMABLE
 
 
 def test_an_os_error_without_number_is_told_by_its_text() -> None:
@@ -120,5 +136,6 @@ def test_the_exit_codes_are_those_promised() -> None:
         "ALREADY_RUNNING": 10,
         "RESUMABLE": 75,
         "INTERRUPTED": 130,
+        "READER_GONE": 141,
         "TERMINATED": 143,
     }

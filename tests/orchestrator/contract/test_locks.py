@@ -152,6 +152,29 @@ def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         assert_free(tmp_path / "file" / "lock")
 
 
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_file_system_that_cannot_lock_does_not_look_like_a_lock_that_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait: bool
+) -> None:
+    """NFS without its lock service says ENOLCK."""
+    from orchestrator.contract import locks
+
+    def refused(_descriptor: int, *, wait: bool) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(locks, "_take", refused)
+    before = os.listdir("/proc/self/fd") if sys.platform == "linux" else []
+    with pytest.raises(OSError, match=os.strerror(errno.ENOLCK)):
+        ProcessLock(tmp_path / "lock", wait=wait).__enter__()
+    assert not before or len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_the_byte_that_is_locked_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_bytes(b'?{"pid": 7}')
+    assert read_holder(path) == {"pid": 7}
+
+
 @pytest.mark.parametrize("content", [b"", b"\0", b"\0{broken", b"[1]", b"\0null"])
 def test_a_holder_that_cannot_be_read_is_another_process(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "lock"

@@ -183,6 +183,7 @@ def test_it_says_what_an_attempt_took(tmp_path: Path) -> None:
         "load_seconds",
         "run_seconds",
         "rss_bytes",
+        "tensor_bytes",
         "peak_rss_bytes",
         "peak_vram_bytes",
     }

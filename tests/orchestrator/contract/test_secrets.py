@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from orchestrator.contract.secrets import is_secret, masked, secret_values, without_secrets
@@ -55,15 +57,22 @@ def test_who_needs_no_secret_gets_none() -> None:
     assert without_secrets({"HF_TOKEN": "hf_x", "ALL_PROXY": PROXY, "HOME": "/h"}) == {"HOME": "/h"}
 
 
-def test_what_must_not_be_shown() -> None:
+def test_what_must_not_be_shown(tmp_path: Path) -> None:
+    (tmp_path / "token").touch()
     environ = {
         "HF_TOKEN": "hf_1234567",
-        "HF_TOKEN_PATH": "/home/me/token",
+        "HF_TOKEN_PATH": str(tmp_path / "token"),
         "SESSION_KEY": "short",
         "PIP_EXTRA_INDEX_URL": "https://me:longer-word@a.example/ https://b.example",
         "HOME": "/home/me",
     }
     assert secret_values(environ) == ("me:longer-word", "hf_1234567")
+
+
+@pytest.mark.parametrize("secret", ["/3q2+7wAb/c=", "/" + "x" * 5000, "/nul\0nul/nul"])
+def test_a_secret_that_looks_like_a_path_is_one(secret: str) -> None:
+    """It was shown: base64 begins with a slash once in 64 times."""
+    assert secret_values({"API_KEY": secret}) == (secret,)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.contract.errors import ErrorInfo
-from orchestrator.contract.files import FileRecord
+from orchestrator.contract.files import FileRecord, sha256_file
 from orchestrator.contract.job import SPEECH, Job, JobOutput, JobResult, JobStage, Publication
 from orchestrator.contract.paths import JobFolder
+from orchestrator.job import publish
 from orchestrator.job.link import Link
 from orchestrator.job.run import run_job
 
@@ -131,6 +133,28 @@ def test_a_dropped_film_is_made_again_only_where_it_is_gone(
         "the library needs film.bin, which was dropped to save space"
     )
     assert (library / "film.subtitled.mkv").exists()
+
+
+def test_a_film_that_cannot_be_read_is_named(
+    make_job: MakeJob, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever read the error looked at the disk of the job's folder."""
+    folder = make(make_job, fake_stage(), film())
+    assert run(folder).status == "done"
+
+    def fails(path: Path) -> str:
+        if path == library / "film.subtitled.mkv":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return sha256_file(path)
+
+    monkeypatch.setattr(publish, "sha256_file", fails)
+    result = run(folder)
+    assert result.error is not None
+    info = ErrorInfo.from_json(result.error)
+    assert info.code == "storage_error"
+    assert info.message == (
+        f"{library / 'film.subtitled.mkv'} could not be read: {os.strerror(errno.EIO)}"
+    )
 
 
 def test_a_damaged_artefact_is_made_anew_by_the_next_run(

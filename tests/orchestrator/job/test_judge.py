@@ -107,6 +107,29 @@ def test_without_a_result_the_error_that_was_told_counts(judged: AttemptFolder) 
     assert caught.value.info == full
 
 
+@pytest.mark.parametrize("cut_short", [b"", b'{"version": 1, "run_'])
+def test_the_error_that_was_told_counts_where_its_result_was_cut_short(
+    judged: AttemptFolder, cut_short: bytes
+) -> None:
+    """A full disk left an empty result, and was told as a bug in the stage."""
+    full = ErrorInfo("disk_full", "no space", "Free some.", ErrorClass.STORAGE, retryable=True)
+    judged.result.write_bytes(cut_short)
+    with pytest.raises(Failure) as caught:
+        judge(fake_stage(), request_of(judged), judged, Ended(1, full))
+    assert caught.value.info == full
+    with pytest.raises(Failure) as caught:
+        judge(fake_stage(), request_of(judged), judged, Ended(1))
+    assert caught.value.info.code == "result_invalid"
+
+
+def test_an_error_that_was_written_down_counts_before_what_was_told_last(
+    judged: AttemptFolder,
+) -> None:
+    error = ErrorInfo("no_audio", "It has none.", "Skip it.", ErrorClass.INPUT)
+    died = Ended(1, ErrorInfo("worker_died", "it died"))
+    assert refused(judged, ended=died, ok=False, error=error.to_json()) == error
+
+
 def test_a_result_counts_although_its_process_died_afterwards(judged: AttemptFolder) -> None:
     died = ErrorInfo("worker_died", "it died")
     result = judging(judged, Ended(1, died))

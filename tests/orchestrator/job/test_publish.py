@@ -178,7 +178,7 @@ def test_an_edit_in_the_last_moment_is_given_back(
 
     def edited_after_the_check(path: Path, size: int | None = None) -> str | None:
         found = hash_or_none(path, size)
-        if library.intents and path == library.target:
+        if library.intents and path == library.target and found == sha256(OLD):
             path.write_bytes(THEIRS)
         return found
 
@@ -247,7 +247,7 @@ def test_what_is_no_file_at_the_last_moment_is_given_back(
 
     def replaced_after_the_check(path: Path, size: int | None = None) -> str | None:
         found = hash_or_none(path, size)
-        if library.intents and path == library.target:
+        if library.intents and path == library.target and found == sha256(OLD):
             path.unlink()
             put(path)
         return found
@@ -521,6 +521,132 @@ def test_a_person_s_edit_outlives_a_kill_in_the_worst_moment(library: Library, m
     library.resume()
     assert library.content == {"film.en.srt": THEIRS}
     assert library.refused(OLD) == "name_taken"
+
+
+def second_rename(monkeypatch: pytest.MonkeyPatch, act: Callable[..., None]) -> None:
+    """Where there is no swap, ours comes to the target in the second one: ``act`` has its place.
+
+    The first finds that the name is taken.
+    """
+    no_exchange(monkeypatch)
+
+    def first(*_arguments: object) -> None:
+        monkeypatch.setattr(module, "rename_new", act)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    monkeypatch.setattr(module, "rename_new", first)
+
+
+def killed_in_the_second_rename(library: Library, *, after: bool) -> None:
+    """Our older file is moved aside, and ours has its name or (not ``after``) is to get it."""
+    library.target.write_bytes(OLD)
+    with pytest.MonkeyPatch.context() as patch:
+
+        def die(source: Path, target: Path) -> None:
+            if after:
+                rename_new(source, target)
+            patch.setattr(module, "remove_temporaries", lambda _intents: ())
+            raise Killed
+
+        second_rename(patch, die)
+        with pytest.raises(Killed):
+            library.publish(OLD)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_our_older_file_is_back_where_ours_cannot_take_its_name(
+    library: Library, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """On Windows whoever reads a file keeps it from being renamed."""
+
+    def fail_once(*_arguments: object) -> None:
+        monkeypatch.setattr(module, "rename_new", rename_new)
+        raise OSError(number, os.strerror(number))
+
+    library.target.write_bytes(OLD)
+    second_rename(monkeypatch, fail_once)
+    with pytest.raises(Failure, match="could not be written"):
+        library.publish(OLD)
+    assert library.content == {"film.en.srt": OLD}
+
+
+def test_our_older_file_that_could_not_be_put_back_at_once_is_put_back_later(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.target.write_bytes(OLD)
+    with pytest.MonkeyPatch.context() as patch:
+        second_rename(patch, failing(errno.EIO))
+        assert library.refused(OLD) == "storage_error"
+    assert sorted(library.content.values()) == [NEW, OLD]
+    library.resume()
+    assert library.content == {"film.en.srt": OLD}
+
+
+def test_our_older_file_that_a_killed_run_had_moved_aside_is_put_back(library: Library) -> None:
+    """It was removed as a leftover: until the job had come so far again there was no subtitle."""
+    killed_in_the_second_rename(library, after=False)
+    assert "film.en.srt" not in library.content
+    library.resume()
+    assert library.content == {"film.en.srt": OLD}
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_what_a_person_removed_after_a_kill_does_not_come_back(
+    library: Library, swapped: bool
+) -> None:
+    """Ours had taken the place of our older file, which still lay there under a hidden name."""
+    if swapped:
+        library.target.write_bytes(OLD)
+        with pytest.MonkeyPatch.context() as patch:
+            killed_at(patch, "exchange", after=True)
+            with pytest.raises(Killed):
+                library.publish(OLD)
+    else:
+        killed_in_the_second_rename(library, after=True)
+    assert sorted(library.content.values()) == [NEW, OLD]
+    library.target.unlink()
+    library.resume()
+    assert library.content == {}
+
+
+def edited_and_killed(library: Library) -> str:
+    """The edit of a person lies under the hidden name that is returned, ours at the target."""
+    hidden = library.folder / temporary_name("film.en.srt")
+    hidden.write_bytes(THEIRS)
+    library.target.write_bytes(NEW)
+    library.intents += [
+        Intent(str(library.target), sha256(NEW), str(hidden)),
+        Intent(str(library.target), sha256(OLD), str(hidden), displaces=True),
+    ]
+    return hidden.name
+
+
+def test_what_a_person_saved_after_a_kill_is_not_replaced_by_their_earlier_edit(
+    library: Library,
+) -> None:
+    """The earlier one took its place, and the newer one was removed."""
+    hidden = edited_and_killed(library)
+    library.target.write_bytes(b"saved again")
+    library.resume()
+    assert library.content == {"film.en.srt": b"saved again", hidden: THEIRS}
+    assert {one.temporary for one in remove_temporaries(library.intents)} == {
+        str(library.folder / hidden)
+    }
+
+
+def test_what_a_person_saves_while_their_earlier_edit_is_put_back_stays(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = edited_and_killed(library)
+
+    def saved_just_before(first: Path, second: Path) -> bool:
+        monkeypatch.setattr(module, "exchange", exchange)
+        library.target.write_bytes(b"saved again")
+        return exchange(first, second)
+
+    monkeypatch.setattr(module, "exchange", saved_just_before)
+    library.resume()
+    assert library.content == {"film.en.srt": b"saved again", hidden: THEIRS}
 
 
 def test_leftovers_in_a_library_that_is_gone_are_no_error(tmp_path: Path) -> None:

@@ -277,6 +277,28 @@ def test_a_file_of_ours_that_stays_in_the_library_is_told_and_not_forgotten(
     assert open_manifest(folder, "").intents == (intent,)
 
 
+def test_an_earlier_edit_that_stays_beside_the_newest_is_told(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
+    """Made while a run published, which was then killed; and the person has saved again since."""
+    folder, _ = make_job(fake_stage())
+    theirs = tmp_path / "library" / "film.en.srt"
+    earlier = theirs.with_name(".batch-subtitles-ours.srt.tmp")
+    theirs.write_text("mine, all mine, once more")
+    earlier.write_text("mine, all mine")
+    manifest = open_manifest(folder, "1")
+    manifest.intents = (Intent(str(theirs), "0" * 64, str(earlier), displaces=True),)
+    manifest.save(folder)
+    result = run(folder)
+    assert error_of(result).code == "name_taken"
+    [warning] = result.warnings
+    assert (warning.code, str(earlier) in warning.message) == ("left_behind", True)
+    assert (theirs.read_text(), earlier.read_text()) == (
+        "mine, all mine, once more",
+        "mine, all mine",
+    )
+
+
 @pytest.mark.parametrize(("limit", "lasting"), [(0.0, ("words",)), (60.0, ())])
 def test_what_took_long_to_make_is_put_on_the_disk_but_nothing_large(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, limit: float, lasting: tuple[str, ...]

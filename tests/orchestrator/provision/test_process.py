@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from orchestrator.contract.locks import LockHeld
 from orchestrator.provision import process, watched
 from orchestrator.provision.process import BuildLock, build_lock, clean_environment, run
 
@@ -127,16 +130,74 @@ def test_waiting_for_a_lock_is_told(tmp_path: Path) -> None:
     assert told[1] == "got it"
 
 
-def test_a_stopped_watcher_ends_its_command() -> None:
-    code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
-    with subprocess.Popen(
-        [sys.executable, "-I", "-S", watched.__file__, *python(code)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as watcher:
+TELLS_ITS_NUMBER = python("import os, time; print(os.getpid(), flush=True); time.sleep(600)")
+
+
+@contextmanager
+def watching(lock: Path, nohup: str = "") -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A watcher that was handed a lock, and the process number of what it watches."""
+    held = BuildLock(lock)
+    with held:
+        watcher = subprocess.Popen(
+            [*nohup.split(), sys.executable, "-I", "-S", watched.__file__, *TELLS_ITS_NUMBER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[held.fileno()],
+        )
+    with watcher:
         assert watcher.stdout is not None
-        child = int(watcher.stdout.readline())
-        watcher.send_signal(signal.SIGTERM)
+        yield watcher, int(watcher.stdout.readline())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_stopped_watcher_ends_its_command(tmp_path: Path, number: signal.Signals) -> None:
+    with watching(tmp_path / "lock") as (watcher, child):
+        watcher.send_signal(number)
         assert watcher.wait(30) == 130
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+STOPPED_WHILE_STARTING = f"""
+import os, signal, subprocess, sys
+sys.path.insert(0, {str(ROOT)!r})
+from orchestrator.provision import watched
+start = subprocess.Popen
+def stopped_while_starting(*arguments, **options):
+    child = start(*arguments, **options)
+    print(child.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return child
+subprocess.Popen = stopped_while_starting
+sys.exit(watched.main([sys.executable, "-c", "import time; time.sleep(600)"]))
+"""
+
+
+def test_a_watcher_that_is_stopped_while_it_starts_its_command_ends_it() -> None:
+    done = subprocess.run(
+        python(STOPPED_WHILE_STARTING), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=30
+    )
+    assert done.returncode == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
+
+
+def test_a_closed_terminal_does_not_end_what_was_started_with_nohup(tmp_path: Path) -> None:
+    with watching(tmp_path / "lock", nohup="nohup") as (watcher, child):
+        watcher.send_signal(signal.SIGHUP)
+        os.kill(child, 0)
+        assert watcher.stdin is not None
+        watcher.stdin.close()
+        assert watcher.wait(30) == 256 - signal.SIGKILL, "its input has ended, no signal ended it"
+
+
+def test_a_command_whose_watcher_was_killed_keeps_others_out(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with watching(lock) as (watcher, child):
+        watcher.kill()
+        watcher.wait(30)
+        with pytest.raises(LockHeld), BuildLock(lock):
+            pass
+        os.kill(child, signal.SIGKILL)
+    with BuildLock(lock, wait=True):
+        pass

@@ -1,0 +1,62 @@
+"""Run one job to its end, or until signals stop it: the first drains it, the second kills it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import trio
+
+from orchestrator.contract.errors import ExitCode
+from orchestrator.contract.messages import Message
+from orchestrator.launcher import JobCommand, Orders, run_job_process
+from orchestrator.signals import stop_signals
+
+
+async def supervise(
+    command: JobCommand, handle: Callable[[Message], Message | None], drain_seconds: float
+) -> ExitCode:
+    """Run the job; what it leaves says how it went. Not ``OK``: signals have stopped it.
+
+    After the first it may end the stage that it is at, for ``drain_seconds``.
+
+    Raises:
+        OSError: its process could not be started.
+    """
+    stop = Stop(Orders(), drain_seconds)
+    with trio.CancelScope() as everything:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop.watch_signals, everything)
+            nursery.start_soon(stop.watch_deadline)
+            await run_job_process(command, handle, stop.orders)
+            nursery.cancel_scope.cancel()
+    return stop.exit_code
+
+
+class Stop:
+    """Why the job stops early, and until when it may do so by itself."""
+
+    def __init__(self, orders: Orders, drain_seconds: float) -> None:
+        self.orders = orders
+        self.exit_code = ExitCode.OK
+        self._drain_seconds = drain_seconds
+
+    async def watch_signals(self, everything: trio.CancelScope) -> None:
+        """Take signals until cancelled; the second one cancels ``everything``."""
+        heard = stop_signals()
+        if not heard:
+            return
+        with trio.open_signal_receiver(*heard) as signals:
+            async for number in signals:
+                if self.orders.draining.is_set():
+                    everything.cancel()
+                    return
+                interrupted = number == signal.SIGINT
+                self.exit_code = ExitCode.INTERRUPTED if interrupted else ExitCode.TERMINATED
+                self.orders.drain()
+
+    async def watch_deadline(self) -> None:
+        """Cancel the job when the time to drain is over."""
+        await self.orders.draining.wait()
+        await trio.sleep(self._drain_seconds)
+        self.orders.cancel()
