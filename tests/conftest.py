@@ -1,6 +1,7 @@
-"""For all tests: the same examples, no limit that a busy machine could miss, and Ctrl-C."""
+"""For all tests: the same examples, no limit that a busy machine could miss, and signals."""
 
 import signal
+import sys
 
 from hypothesis import HealthCheck, settings
 
@@ -9,6 +10,9 @@ settings.register_profile(
 )
 settings.load_profile("steady")
 
-# What a shell starts in the background ignores it, and so does all that is started from there.
+# What was ignored when we were started is so in all that we start, and the product leaves it so:
+# Ctrl-C in the background of a shell, the end of the terminal under nohup.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)  # the tests themselves go on
