@@ -138,6 +138,7 @@ def test_never_more_attempts_at_once_than_workers(batch: Batch) -> None:
     running = batch.start("--json", "--max-workers", "2")
     batch.wait_for_waiting(2)
     running.wait_for("all_decided")
+    running.wait_for("file_started", 2)
     assert len([one for one in running.events if one["event"] == "file_started"]) == 2
     batch.gate.touch()
 
