@@ -65,7 +65,7 @@ def test_calls_that_fail(make_forked_night: MakeForkedNight) -> None:
 def test_power_cuts_and_forgotten_syncs(make_night: MakeNight) -> None:
     for play in (power_scenes.resumed, power_scenes.replacing):
         scene = play(lambda files: make_night(*files))
-        outcome = power_loss.look_at_all(scene, per_moment=8, real=1)
+        outcome = power_loss.look_at_all(scene, per_moment=5, real=1)
         assert outcome.wrong == []
         assert outcome.different > 1000, "the record has too little in it to show anything"
     left_out = power_loss.forgotten(scene, per_moment=2)
