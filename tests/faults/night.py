@@ -15,10 +15,12 @@ import signal
 import sys
 import time
 from collections.abc import Sequence, Set
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from batch.state import State
 from orchestrator.contract.errors import Failure
@@ -38,6 +40,13 @@ class Kept:
     """A state of the sandbox to come back to."""
 
     folder: Path
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    """Its command line; nothing of one that has ended just now."""
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 class Night:
@@ -217,7 +226,7 @@ class Night:
         deadline = time.monotonic() + SURVIVAL_SECONDS
         while (alive := self.batch.processes()) and time.monotonic() < deadline:
             time.sleep(0.01)
-        found = [f"survivor: {process.pid} {process.cmdline()[:6]}" for process in alive]
+        found = [f"survivor: {process.pid} {words_of(process)[:6]}" for process in alive]
         for process in alive:
             process.send_signal(signal.SIGKILL)
         return found

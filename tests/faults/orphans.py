@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import psutil
 
 from tests.end_to_end.conftest import wait_until
-from tests.faults.night import SURVIVAL_SECONDS, Kept, Night
+from tests.faults.night import SURVIVAL_SECONDS, Kept, Night, words_of
 
 PLACES = {"in a worker": 600, "in its job": 0}
 """Where the stage runs, and the ``unload_after`` that makes it so."""
@@ -90,8 +90,8 @@ def _hurt(night: Night, case: Case, dice: random.Random) -> tuple[float, list[st
         raise RuntimeError(f"{case}: it ended with {outcome.code}: {outcome.out} {outcome.err}")
     family = [psutil.Process(int(pid)) for pid in gate.read_text().split()]
     everybody = night.batch.processes()
-    guardian = next(one for one in everybody if "guard" in one.cmdline())
-    job = next(one for one in everybody if one.cmdline()[-2:-1] == ["run"])
+    guardian = next(one for one in everybody if "guard" in words_of(one))
+    job = next(one for one in everybody if words_of(one)[-2:-1] == ["run"])
     coordinator = psutil.Process(running.process.pid)
     if case.stopped != "nobody":
         rest = [one for one in everybody if one not in (coordinator, guardian)]
@@ -104,7 +104,7 @@ def _hurt(night: Night, case: Case, dice: random.Random) -> tuple[float, list[st
         running.process.poll()
         time.sleep(0.005)
     seconds = time.monotonic() - began
-    survivors = [f"{one.pid} {' '.join(one.cmdline())[:120]!r}" for one in alive]
+    survivors = [f"{one.pid} {' '.join(words_of(one))[:120]!r}" for one in alive]
     _send(night.batch.processes(), signal.SIGKILL)
     running.process.wait()
     wait_until(lambda: not night.batch.processes(), "the end of what was killed")
