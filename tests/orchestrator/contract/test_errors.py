@@ -68,10 +68,10 @@ def test_only_errors_of_a_disk_are_told_as_such() -> None:
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENXIO])
 def test_an_error_with_a_file_s_name_is_of_a_disk_whatever_its_number(number: int) -> None:
     """A file in the place of the work folder was told as a bug."""
-    for name in ("/work/é", "/work/é".encode()):
+    for name in ("/films/é", "/films/é".encode()):
         info = storage_error_in(OSError(number, os.strerror(number), name), "it stopped")
         assert info is not None
-        assert info.message == f"it stopped (/work/é): {os.strerror(number)}"
+        assert info.message == f"it stopped (/films/é): {os.strerror(number)}"
         assert exit_code_of(info) is ExitCode.RESUMABLE
 
 
