@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 
 import trio
@@ -10,7 +9,7 @@ import trio
 from batch.events import Draining, Event
 from orchestrator.contract.errors import ErrorInfo, ExitCode
 from orchestrator.launcher import Orders
-from orchestrator.signals import stop_signals
+from orchestrator.signals import watch_deadline, watch_signals
 
 
 class Stop:
@@ -35,19 +34,10 @@ class Stop:
 
     async def watch_deadline(self) -> None:
         """Cancel what is still running when the time to drain is over."""
-        await self.requested.wait()
-        await trio.sleep(self._drain_seconds)
-        self._orders.cancel()
+        await watch_deadline(self._orders, self._drain_seconds)
 
     async def watch_signals(self, everything: trio.CancelScope) -> None:
         """Take signals until cancelled; the second one cancels ``everything``."""
-        heard = stop_signals()
-        if not heard:
-            return
-        with trio.open_signal_receiver(*heard) as signals:
-            async for number in signals:
-                if self.requested.is_set():
-                    everything.cancel()
-                    return
-                code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
-                self.drain(signal.Signals(number).name, code)
+        await watch_signals(
+            self._orders, everything, lambda number, code: self.drain(number.name, code)
+        )

@@ -10,7 +10,7 @@ import trio
 from orchestrator.contract.errors import ExitCode
 from orchestrator.contract.messages import Message
 from orchestrator.launcher import JobCommand, Orders, run_job_process
-from orchestrator.signals import stop_signals
+from orchestrator.signals import watch_deadline, watch_signals
 
 
 async def supervise(
@@ -43,20 +43,12 @@ class Stop:
 
     async def watch_signals(self, everything: trio.CancelScope) -> None:
         """Take signals until cancelled; the second one cancels ``everything``."""
-        heard = stop_signals()
-        if not heard:
-            return
-        with trio.open_signal_receiver(*heard) as signals:
-            async for number in signals:
-                if self.orders.draining.is_set():
-                    everything.cancel()
-                    return
-                interrupted = number == signal.SIGINT
-                self.exit_code = ExitCode.INTERRUPTED if interrupted else ExitCode.TERMINATED
-                self.orders.drain()
+        await watch_signals(self.orders, everything, self._drain)
 
     async def watch_deadline(self) -> None:
         """Cancel the job when the time to drain is over."""
-        await self.orders.draining.wait()
-        await trio.sleep(self._drain_seconds)
-        self.orders.cancel()
+        await watch_deadline(self.orders, self._drain_seconds)
+
+    def _drain(self, _number: signal.Signals, code: ExitCode) -> None:
+        self.exit_code = code
+        self.orders.drain()
